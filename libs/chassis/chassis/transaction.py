@@ -1,0 +1,217 @@
+"""One transaction: claim the messages, run their handlers, keep answers and emitted messages.
+
+It returns what is to be published once it is committed. Nothing here talks to the broker.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
+from spotkeeper_contracts.ids import derived_id
+
+from chassis import clock, metrics
+from chassis.envelope import Envelope, Record
+from chassis.inbox import Handled, Inbox, fingerprint
+from chassis.outbox import Outbox
+from chassis.query import Connection
+from chassis.settings import ServiceSettings
+
+Handler = Callable[[Any, Any], Awaitable[Reply | Request | None]]
+
+IDEMPOTENCY_MISMATCH = Refusal(
+    code="IDEMPOTENCY_MISMATCH",
+    error="The Idempotency-Key was used with another body",
+    status=409,
+)
+
+
+class RefusedAfterWriting(Exception):
+    """A handler refused when it had written already; its message must run alone."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.code}: {refusal.error}")
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came, and where it lay."""
+
+    envelope: Envelope
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the message is claimed and its answer kept."""
+        message = self.envelope.message
+        return not (isinstance(message, Request) and message.reads_only)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a transaction leaves to be published: answers first, then emitted messages."""
+
+    answers: list[Record] = field(default_factory=list)
+    emitted: list[Record] = field(default_factory=list)
+    seqs: list[int] = field(default_factory=list)
+
+
+class Tx:
+    """All that a handler may touch."""
+
+    def __init__(
+        self, db: Connection, envelope: Envelope, *, service: str, settings: ServiceSettings
+    ) -> None:
+        self.db = db
+        self.now: datetime = clock.now()
+        self.actor = envelope.actor
+        self.client_id = envelope.client_id
+        self.request_id: UUID = envelope.request_id or envelope.id
+        self.settings: Any = settings
+        self.emitted: list[Message] = []
+        self._service = service
+
+    def emit(self, message: Message) -> None:
+        """Publish a message after the commit, in the order of the calls."""
+        assert self._service in message.topic.written_by, (
+            f"{self._service} may not write {message.topic.name}"
+        )
+        self.emitted.append(message)
+
+    def new_id(self) -> UUID:
+        """A fresh UUIDv7."""
+        return clock.new_id()
+
+
+class Work:
+    """Runs deliveries of one service inside a transaction."""
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Mapping[type[Message], Handler],
+        settings: ServiceSettings,
+        *,
+        inbox: Inbox | None,
+        outbox: Outbox | None,
+    ) -> None:
+        self._service = service
+        self._handlers = handlers
+        self._settings = settings
+        self._inbox = inbox
+        self._outbox = outbox
+
+    async def run(
+        self, raw: "asyncpg.Connection[asyncpg.Record]", batch: Sequence[Delivery]
+    ) -> Outcome:
+        """Handle the batch in one transaction. Whatever raises here rolls all of it back."""
+        db = Connection(raw)
+        async with raw.transaction():
+            fresh, handled = await self._claim(db, batch)
+            answers: dict[UUID, Message] = {}
+            outcome = Outcome()
+            emitted: list[tuple[int, Record]] = []
+            for delivery in batch:
+                id = delivery.envelope.id
+                if not delivery.remembered:
+                    answer, _ = await self._handle(db, delivery)
+                elif id in fresh:
+                    fresh.discard(id)
+                    answer, messages = await self._handle(db, delivery)
+                    emitted += [(delivery.partition, self._record(delivery, m)) for m in messages]
+                    handled[id] = Handled(fingerprint(delivery.value), answer)
+                    if answer is not None:
+                        answers[id] = answer
+                else:
+                    answer = self._repeat(delivery, handled[id])
+                if answer is not None:
+                    outcome.answers += self._answer_record(delivery, answer)
+            if self._inbox is not None:
+                await self._inbox.answer(db, answers)
+            if self._outbox is not None:
+                outcome.seqs = await self._outbox.add(db, emitted)
+            outcome.emitted = [record for _, record in emitted]
+        return outcome
+
+    async def refuse(
+        self,
+        raw: "asyncpg.Connection[asyncpg.Record]",
+        delivery: Delivery,
+        refusal: Refusal,
+    ) -> Outcome:
+        """Keep and answer a refusal whose transaction was rolled back."""
+        db = Connection(raw)
+        async with raw.transaction():
+            fresh, handled = await self._claim(db, [delivery])
+            answer: Message | None = refusal
+            if delivery.envelope.id in fresh and self._inbox is not None:
+                await self._inbox.answer(db, {delivery.envelope.id: refusal})
+            elif delivery.envelope.id in handled:
+                answer = self._repeat(delivery, handled[delivery.envelope.id])
+        return Outcome(answers=self._answer_record(delivery, answer) if answer else [])
+
+    async def _claim(
+        self, db: Connection, batch: Sequence[Delivery]
+    ) -> tuple[set[UUID], dict[UUID, Handled]]:
+        """The ids that are handled here for the first time, and what is known of the others."""
+        arrived: dict[UUID, bytes] = {}
+        for delivery in batch:
+            if delivery.remembered:
+                arrived.setdefault(delivery.envelope.id, fingerprint(delivery.value))
+        if not arrived:
+            return set(), {}
+        assert self._inbox is not None, f"{self._service} has no inbox, so it may only be asked"
+        fresh = await self._inbox.claim(db, arrived, at=clock.now())
+        repeats = arrived.keys() - fresh
+        return fresh, await self._inbox.handled(db, list(repeats)) if repeats else {}
+
+    async def _handle(
+        self, db: Connection, delivery: Delivery
+    ) -> tuple[Message | None, list[Message]]:
+        envelope = delivery.envelope
+        kind = envelope.message.type
+        tx = Tx(db, envelope, service=self._service, settings=self._settings)
+        metrics.MESSAGE_AGE_SECONDS.observe(max(0.0, (tx.now - envelope.time).total_seconds()))
+        writes = db.writes
+        try:
+            answer = await self._handlers[type(envelope.message)](envelope.message, tx)
+        except Refused as refused:
+            if db.writes != writes or tx.emitted:
+                raise RefusedAfterWriting(refused.refusal) from refused
+            metrics.MESSAGES_HANDLED.labels(kind, "refused").inc()
+            return refused.refusal, []
+        metrics.MESSAGES_HANDLED.labels(kind, "done").inc()
+        return answer, tx.emitted
+
+    def _repeat(self, delivery: Delivery, handled: Handled) -> Message | None:
+        metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "repeat").inc()
+        if handled.fingerprint != fingerprint(delivery.value):
+            return IDEMPOTENCY_MISMATCH
+        return handled.answer
+
+    def _record(self, delivery: Delivery, message: Message) -> Record:
+        envelope = delivery.envelope.caused(
+            message, id=clock.new_id(), source=self._service, time=clock.now()
+        )
+        return envelope.without_reply().to_record()
+
+    def _answer_record(self, delivery: Delivery, answer: Message) -> list[Record]:
+        """The record of an answer: to the waiting gateway, or to the owner it is handed on to."""
+        cause = delivery.envelope
+        envelope = cause.caused(
+            answer,
+            id=derived_id(cause.id, answer.type),
+            source=self._service,
+            time=clock.now(),
+        )
+        if isinstance(answer, Request):
+            return [envelope.to_record()]
+        return [] if cause.reply_to is None else [envelope.to_record(partition=cause.reply_to)]

@@ -1,0 +1,26 @@
+"""The messages of Spotkeeper, for everyone who reads or writes its topics.
+
+Importing this package declares every topic (`TOPICS`) and every message (`MESSAGES`).
+"""
+
+from spotkeeper_contracts import agents, clients, configs, presence
+from spotkeeper_contracts.message import MESSAGES, Message, Refusal, Refused, Reply, Request, Value
+from spotkeeper_contracts.topics import PARTITIONS, TOPICS, Kind, Topic
+
+__all__ = [
+    "MESSAGES",
+    "PARTITIONS",
+    "TOPICS",
+    "Kind",
+    "Message",
+    "Refusal",
+    "Refused",
+    "Reply",
+    "Request",
+    "Topic",
+    "Value",
+    "agents",
+    "clients",
+    "configs",
+    "presence",
+]
