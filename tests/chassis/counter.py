@@ -1,0 +1,85 @@
+"""A small service for the chassis's tests: it counts, per key, what it was told.
+
+It speaks real messages of the registry's topic, so that no test message is ever declared.
+"""
+
+import asyncio
+from collections import defaultdict
+from uuid import UUID
+
+from sqlalchemy import Column, Integer, MetaData, Table, Uuid, bindparam, select
+from sqlalchemy.dialects.postgresql import insert
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.agents import AgentShutDown, DeleteAgent, GetAgent, ShutDownAgent
+from spotkeeper_contracts.message import Done
+
+from chassis.query import Query
+from chassis.service import Service
+from chassis.tables import bus_tables
+from chassis.transaction import Tx
+
+metadata = MetaData()
+counts = Table(
+    "counts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+bus_tables(metadata)
+
+_ADD = Query(
+    insert(counts)
+    .values(id=bindparam("new_id"), count=1)
+    .on_conflict_do_update(index_elements=["id"], set_={"count": counts.c.count + 1})
+    .returning(counts.c.count)
+)
+_COUNT = Query(select(counts.c.count).where(counts.c.id == bindparam("wanted")))
+
+seen: dict[UUID, list[str]] = defaultdict(list)
+"""The reasons told per key, in the order in which handlers saw them (rolled back ones too)."""
+
+
+async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
+    """Count; `poison` raises, `late` refuses after writing, `early` before, `slow` takes time."""
+    seen[request.agent_id].append(request.reason or "")
+    if request.reason == "early":
+        raise Refused("EARLY", "refused before writing", 409)
+    if request.reason == "slow":
+        await asyncio.sleep(0.3)
+    count = await _ADD.value(tx.db, new_id=request.agent_id)
+    if request.reason == "late":
+        raise Refused("LATE", "refused after writing", 409)
+    if request.reason == "poison":
+        raise RuntimeError("a bug")
+    tx.emit(
+        AgentShutDown(
+            agent_id=request.agent_id,
+            client_id=request.client_id,
+            reason=request.reason,
+            at=tx.now,
+        )
+    )
+    return Done(revision=count)
+
+
+async def get_agent(request: GetAgent, tx: Tx) -> Done:
+    """How often the key was counted, as the answer's revision."""
+    return Done(revision=await _COUNT.value(tx.db, wanted=request.agent_id) or 0)
+
+
+async def delete_agent(request: DeleteAgent, tx: Tx) -> ShutDownAgent:
+    """Hand the question on to the owner of the same topic."""
+    return ShutDownAgent(
+        agent_id=request.agent_id, client_id=request.client_id, reason="handed on"
+    )
+
+
+service = Service(
+    name="registry",
+    handlers={
+        ShutDownAgent: shut_down_agent,
+        GetAgent: get_agent,
+        DeleteAgent: delete_agent,
+    },
+    metadata=metadata,
+)
