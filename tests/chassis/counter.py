@@ -4,19 +4,17 @@ It speaks real messages of the registry's topic, so that no test message is ever
 """
 
 import asyncio
-from collections import defaultdict
-from uuid import UUID
 
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
-from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import AgentShutDown, DeleteAgent, GetAgent, ShutDownAgent
-from spotkeeper_contracts.message import Done
 
 from chassis.query import Query
-from chassis.service import Service
+from chassis.service import Service, main
 from chassis.tables import bus_tables
 from chassis.transaction import Tx
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.agents import AgentShutDown, GetAgent, ShutDownAgent
+from spotkeeper_contracts.message import Done
 
 metadata = MetaData()
 counts = Table(
@@ -35,13 +33,9 @@ _ADD = Query(
 )
 _COUNT = Query(select(counts.c.count).where(counts.c.id == bindparam("wanted")))
 
-seen: dict[UUID, list[str]] = defaultdict(list)
-"""The reasons told per key, in the order in which handlers saw them (rolled back ones too)."""
-
 
 async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
     """Count; `poison` raises, `late` refuses after writing, `early` before, `slow` takes time."""
-    seen[request.agent_id].append(request.reason or "")
     if request.reason == "early":
         raise Refused("EARLY", "refused before writing", 409)
     if request.reason == "slow":
@@ -63,15 +57,9 @@ async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
 
 
 async def get_agent(request: GetAgent, tx: Tx) -> Done:
-    """How often the key was counted, as the answer's revision."""
-    return Done(revision=await _COUNT.value(tx.db, wanted=request.agent_id) or 0)
-
-
-async def delete_agent(request: DeleteAgent, tx: Tx) -> ShutDownAgent:
-    """Hand the question on to the owner of the same topic."""
-    return ShutDownAgent(
-        agent_id=request.agent_id, client_id=request.client_id, reason="handed on"
-    )
+    """How often the key was counted, as a refusal's text; it leaves no trace."""
+    count = await _COUNT.value(tx.db, wanted=request.agent_id) or 0
+    raise Refused("COUNTED", str(count), 409)
 
 
 service = Service(
@@ -79,7 +67,9 @@ service = Service(
     handlers={
         ShutDownAgent: shut_down_agent,
         GetAgent: get_agent,
-        DeleteAgent: delete_agent,
     },
     metadata=metadata,
 )
+
+if __name__ == "__main__":
+    main(service)

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
-from spotkeeper_contracts import Refusal, Refused, Reply, Request
-from spotkeeper_contracts.topics import GATEWAY_REPLIES
 
 from chassis import clock, metrics
 from chassis.envelope import Envelope, Unreadable, header
 from chassis.log import get_logger
 from chassis.producer import Producer
 from chassis.reader import Reader
+from spotkeeper_contracts import Refusal, Refused, Reply, Request
+from spotkeeper_contracts.topics import GATEWAY_REPLIES
 
 log = get_logger()
 

@@ -8,9 +8,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
-from spotkeeper_contracts import MESSAGES, Kind, Message, Topic
 
-from chassis import metrics
+from chassis import faults, metrics
 from chassis.deadletter import DeadLetterGuard
 from chassis.envelope import Envelope, Unreadable, header
 from chassis.health import Health
@@ -22,6 +21,7 @@ from chassis.producer import Producer
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from chassis.transaction import Delivery, Work
+from spotkeeper_contracts import MESSAGES, Kind, Message, Topic
 
 log = get_logger()
 
@@ -221,8 +221,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         }
         try:
             await self._delete_published()
+            faults.after("deleted")
             if handled:
                 await self._kafka.commit(handled)
+                faults.after("offsets")
         except Exception as error:  # A repeat is harmless, so an outage only delays; a bug is told.
             if not is_outage(error):
                 raise

@@ -3,11 +3,10 @@
 from collections import deque
 from collections.abc import Sequence
 
-from spotkeeper_contracts import MESSAGES, PARTITIONS, Refusal
-from spotkeeper_contracts.topics import DEAD_LETTERS
-
 from chassis import clock, metrics
 from chassis.envelope import Envelope, Record, header, partition_for
+from spotkeeper_contracts import MESSAGES, PARTITIONS, Refusal
+from spotkeeper_contracts.topics import DEAD_LETTERS
 
 IN_A_ROW = 10
 WINDOW_MESSAGES = 1_000

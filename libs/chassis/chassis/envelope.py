@@ -8,10 +8,10 @@ from uuid import UUID
 
 from aiokafka.partitioner import murmur2
 from pydantic import ValidationError
-from spotkeeper_contracts import MESSAGES, PARTITIONS, Message
-from spotkeeper_contracts.values import rfc3339
 
 from chassis import clock
+from spotkeeper_contracts import MESSAGES, PARTITIONS, Message
+from spotkeeper_contracts.values import rfc3339
 
 Headers = Sequence[tuple[str, bytes]]
 

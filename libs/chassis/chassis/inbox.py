@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from spotkeeper_contracts import MESSAGES, Message
 from sqlalchemy import (
     ARRAY,
     DateTime,
@@ -25,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import Connection, Query
 from chassis.tables import BusTables
+from spotkeeper_contracts import MESSAGES, Message
 
 
 @dataclass(frozen=True, slots=True)

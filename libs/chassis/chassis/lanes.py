@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import asyncpg
-from spotkeeper_contracts import Refusal
 
-from chassis import clock, metrics
+from chassis import clock, faults, metrics
 from chassis.deadletter import INTERNAL, DeadLetterGuard, answer_to_unreadable, dead_letter
 from chassis.log import get_logger
 from chassis.outages import is_outage
@@ -22,6 +21,7 @@ from chassis.producer import Producer
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from chassis.transaction import Delivery, Outcome, RefusedAfterWriting, Work
+from spotkeeper_contracts import Refusal
 
 log = get_logger()
 T = TypeVar("T")
@@ -198,6 +198,7 @@ class Lane:
         """Publish what the committed transaction left; only then is the batch handled."""
         records = [*outcome.emitted, *outcome.answers]
         await self._lasting(lambda: self._producer.send_all(records))
+        faults.after("published")
         self.published += outcome.seqs
         self._guard.handled(len(batch))
         for delivery in batch:

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from spotkeeper_contracts import PARTITIONS, Topic
 
 from chassis.log import get_logger
+from spotkeeper_contracts import PARTITIONS, Topic
 
 log = get_logger()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import asyncpg
 import uvloop
-from spotkeeper_contracts import TOPICS, Message, Topic
 from sqlalchemy import MetaData
 
 from chassis import clock
@@ -28,6 +27,7 @@ from chassis.settings import ServiceSettings
 from chassis.tables import bus_tables
 from chassis.topics import create_topics
 from chassis.transaction import Handler, Work
+from spotkeeper_contracts import TOPICS, Message, Topic
 
 log = get_logger()
 

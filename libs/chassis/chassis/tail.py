@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
-from spotkeeper_contracts import Topic
 
 from chassis.envelope import Envelope, Unreadable
 from chassis.reader import Reader, partitions_of
+from spotkeeper_contracts import Topic
 
 OnMessage = Callable[[Envelope, TopicPartition, int], None]
 

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from spotkeeper_contracts import Message, Reply, Request
-from spotkeeper_contracts.examples import example
 
 from chassis import clock
 from chassis.envelope import Envelope
@@ -13,6 +11,8 @@ from chassis.query import Connection, prepare_connection
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from chassis.transaction import Tx
+from spotkeeper_contracts import Message, Reply, Request
+from spotkeeper_contracts.examples import example
 
 __all__ = ["Scene", "example", "scene"]
 

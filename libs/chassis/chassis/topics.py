@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
-from spotkeeper_contracts import PARTITIONS, Topic
 
 from chassis.log import get_logger
+from spotkeeper_contracts import PARTITIONS, Topic
 
 log = get_logger()
 

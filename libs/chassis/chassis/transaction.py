@@ -10,15 +10,15 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
-from spotkeeper_contracts.ids import derived_id
 
-from chassis import clock, metrics
+from chassis import clock, faults, metrics
 from chassis.envelope import Envelope, Record
 from chassis.inbox import Handled, Inbox, fingerprint
 from chassis.outbox import Outbox
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
+from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
+from spotkeeper_contracts.ids import derived_id
 
 Handler = Callable[[Any, Any], Awaitable[Reply | Request | None]]
 
@@ -116,6 +116,7 @@ class Work:
         db = Connection(raw)
         async with raw.transaction():
             fresh, handled = await self._claim(db, batch)
+            faults.after("claimed")
             answers: dict[UUID, Message] = {}
             outcome = Outcome()
             emitted: list[tuple[int, Record]] = []
@@ -134,11 +135,13 @@ class Work:
                     answer = self._repeat(delivery, handled[id])
                 if answer is not None:
                     outcome.answers += self._answer_record(delivery, answer)
+            faults.after("handled")
             if self._inbox is not None:
                 await self._inbox.answer(db, answers)
             if self._outbox is not None:
                 outcome.seqs = await self._outbox.add(db, emitted)
             outcome.emitted = [record for _, record in emitted]
+        faults.after("committed")
         return outcome
 
     async def refuse(
@@ -213,5 +216,6 @@ class Work:
             time=clock.now(),
         )
         if isinstance(answer, Request):
+            assert self._service in answer.topic.written_by, f"{answer.topic.name} is not ours"
             return [envelope.to_record()]
         return [] if cause.reply_to is None else [envelope.to_record(partition=cause.reply_to)]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
 from aiokafka.structs import ConsumerRecord
-from spotkeeper_contracts import Message
 
 from chassis import metrics
 from chassis.envelope import Envelope, Unreadable
 from chassis.log import get_logger
 from chassis.reader import Reader, partitions_of
+from spotkeeper_contracts import Message
 
 log = get_logger()
 M = TypeVar("M", bound=Message)

@@ -72,7 +72,7 @@ class Refusal(Reply):
     details: dict[str, list[str]] | None = None
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not an error
+class Refused(Exception):
     """Raised by a handler or a rule, before the first write, to answer with a `Refusal`."""
 
     def __init__(
