@@ -1,1 +1,1 @@
-"""."""
+"""The command line of Spotkeeper: the embedded stack, and what operators do with a running one."""

@@ -1,0 +1,5 @@
+"""What can go wrong while the stack starts, each as one sentence for a person."""
+
+
+class StackError(Exception):
+    """The stack cannot run; the text is one sentence that says why and what to do."""

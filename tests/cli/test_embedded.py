@@ -1,0 +1,96 @@
+"""The embedded Kafka and PostgreSQL: what survives which end."""
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.kafka import Kafka
+from spotkeeper.embedded.postgres import Postgres
+from tests.stack import EmbeddedStack, Stack
+
+
+async def write_a_row(dsn: str) -> int:
+    """Insert a row that a role's own table did not have, and return how many it has now."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("create table if not exists kept (at timestamptz)")
+        await connection.execute("insert into kept values (now())")
+        return int(await connection.fetchval("select count(*) from kept"))
+    finally:
+        await connection.close()
+
+
+async def create_topic(bootstrap_servers: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 1, 1)])
+    finally:
+        await admin.close()
+
+
+async def write_and_read_back(bootstrap_servers: str, topic: str) -> int:
+    """Append a record that the broker acknowledges, and return how many it gives back."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True
+    ) as producer:
+        offset = (await producer.send_and_wait(topic, b"kept")).offset
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        values = [(await consumer.getone()).value for _ in range(offset + 1)]
+    assert set(values) == {b"kept"}
+    return len(values)
+
+
+async def test_a_killed_database_comes_back_with_what_was_committed(
+    own_stack: EmbeddedStack,
+) -> None:
+    before = await write_a_row(own_stack.dsn("registry"))
+    await own_stack.database.kill()
+    await own_stack.database.start()
+    assert await write_a_row(own_stack.dsn("registry")) == before + 1
+
+
+async def test_a_killed_broker_comes_back_with_what_it_acknowledged(
+    own_stack: EmbeddedStack,
+) -> None:
+    await create_topic(own_stack.kafka, "kept")
+    assert await write_and_read_back(own_stack.kafka, "kept") == 1
+    await own_stack.broker.kill()
+    await own_stack.broker.start()
+    assert await write_and_read_back(own_stack.kafka, "kept") == 2
+
+
+async def test_a_stale_pid_file_does_not_hinder_the_next_start(own_stack: EmbeddedStack) -> None:
+    """Process 1 lives for ever, and is surely not this PostgreSQL."""
+    await own_stack.database.stop()
+    pid_file = own_stack.database.cluster / "postmaster.pid"
+    pid_file.write_text("1\n")
+    await own_stack.database.start()
+    assert pid_file.read_text().split()[0] == str(own_stack.database.child.pid)
+
+
+async def test_a_taken_port_is_told_in_one_sentence(own_stack: EmbeddedStack) -> None:
+    folder = own_stack.database.cluster.parent
+    taken = own_stack.database.port
+    for server in (
+        Kafka(folder / "other", log=folder / "log", port=taken),
+        Postgres(folder / "other", log=folder / "log", port=taken),
+    ):
+        with pytest.raises(StackError, match=rf"needs port {taken} .* but it is taken\."):
+            await server.start()
+
+
+async def test_a_role_sees_its_own_schema_only(stack: Stack) -> None:
+    await write_a_row(stack.dsn("registry"))
+    other = await asyncpg.connect(stack.dsn("heartbeat"))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await other.fetch("select * from registry.kept")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await other.execute("create table public.anything (id int)")
+    finally:
+        await other.close()
