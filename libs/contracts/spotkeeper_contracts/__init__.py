@@ -3,7 +3,7 @@
 Importing this package declares every topic (`TOPICS`) and every message (`MESSAGES`).
 """
 
-from spotkeeper_contracts import agents, clients, configs, presence
+from spotkeeper_contracts import agents, clients, commands, configs, presence
 from spotkeeper_contracts.message import MESSAGES, Message, Refusal, Refused, Reply, Request, Value
 from spotkeeper_contracts.topics import PARTITIONS, TOPICS, Kind, Topic
 
@@ -21,6 +21,7 @@ __all__ = [
     "Value",
     "agents",
     "clients",
+    "commands",
     "configs",
     "presence",
 ]
