@@ -44,7 +44,8 @@ class Query:
 
     async def rows(self, db: Connection, **values: Any) -> list[asyncpg.Record]:
         """All rows."""
-        return await db.raw.fetch(self.sql, *self._values(db, values))
+        rows: list[asyncpg.Record] = await db.raw.fetch(self.sql, *self._values(db, values))
+        return rows
 
     async def value(self, db: Connection, **values: Any) -> Any:
         """The first column of the first row, or None."""

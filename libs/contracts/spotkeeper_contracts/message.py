@@ -47,7 +47,7 @@ class Message(Value):
     @classmethod
     def from_bytes(cls, value: bytes) -> Self:
         """The message in a record's value; raises `pydantic.ValidationError` if it is none."""
-        return cls.__pydantic_validator__.validate_json(value)
+        return cls.model_validate_json(value)
 
 
 class Reply(Message):

@@ -1,0 +1,198 @@
+"""A running Spotkeeper as a test drives it: over HTTP, over Kafka, and with `kill -9`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from chassis import clock
+from spotkeeper_contracts import PARTITIONS, Topic
+
+ROOT = Path(__file__).parents[2]
+ADMIN_TOKEN = "admin-token-of-the-tests"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class System:
+    """Everything `spotkeeper up` started, with clients for it."""
+
+    ready: Json
+    http: httpx.AsyncClient
+    admin: httpx.AsyncClient
+    process: asyncio.subprocess.Process
+    log_dir: Path
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's address."""
+        return str(self.ready["gateway"])
+
+    @property
+    def kafka(self) -> str:
+        """Kafka's bootstrap servers."""
+        return str(self.ready["kafka"])
+
+    async def register(self, **changes: Any) -> "Agent":
+        """Register a new agent of the demo client and return it."""
+        agent = Agent(self, registration(**changes))
+        agent.answer = (await agent.register()).json()
+        return agent
+
+    async def client(self, name: str = "another") -> httpx.AsyncClient:
+        """A client of its own, with its token."""
+        answer = await self.admin.post(
+            "/api/admin/clients", json={"name": name, "email": f"{name}@example.com"}
+        )
+        assert answer.status_code == 201, answer.text
+        return self.with_token(answer.json()["client"]["token"])
+
+    def with_token(self, token: str) -> httpx.AsyncClient:
+        """An HTTP client that bears a token."""
+        return httpx.AsyncClient(
+            base_url=self.gateway, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
+    def pid(self, name: str) -> int:
+        """The process id that a service, the broker or the database has now.
+
+        The supervisor writes it anew when it restarts one.
+        """
+        return int((self.log_dir.parent / "run" / f"{name}.pid").read_text())
+
+    def kill(self, name: str) -> None:
+        """`kill -9` one process; the supervisor starts it again."""
+        os.kill(self.pid(name), signal.SIGKILL)
+
+    async def messages(self, topic: Topic, agent_id: str | None = None) -> list[Json]:
+        """All messages of a topic so far (of one agent), each with its type under `type`."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic.name, n) for n in range(PARTITIONS)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning()
+            ends = await consumer.end_offsets(partitions)
+            found: list[Any] = []
+            while any([await consumer.position(p) < ends[p] for p in partitions]):
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    found += records
+        finally:
+            await consumer.stop()
+        messages = []
+        for record in found:
+            headers = {name: value.decode() for name, value in record.headers}
+            value = json.loads(record.value) if record.value else {}
+            if agent_id is None or (isinstance(value, dict) and value.get("agent_id") == agent_id):
+                about = {"type": headers.get("ce_type"), "id": headers.get("ce_id")}
+                messages.append({**value, **about} if isinstance(value, dict) else about)
+        return messages
+
+
+@dataclass
+class Agent:
+    """One agent, speaking for the instance it registered last."""
+
+    system: System
+    registration: Json
+    answer: Json = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The agent's id, once registered."""
+        return str(self.answer["agent_id"])
+
+    @property
+    def path(self) -> str:
+        """The agent's place in the API."""
+        return f"/api/agents/{self.id}"
+
+    async def register(self, **changes: Any) -> httpx.Response:
+        """Register (again), with some fields changed for good."""
+        self.registration |= changes
+        answer = await self.system.http.post("/api/agents/register", json=self.registration)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    async def heartbeat(self, status: str = "online", **fields: Any) -> httpx.Response:
+        """Beat."""
+        return await self.post("heartbeat", {"status": status, **fields})
+
+    async def get(self, place: str = "", **options: Any) -> httpx.Response:
+        """GET something of the agent."""
+        return await self.system.http.get(f"{self.path}/{place}".rstrip("/"), **options)
+
+    async def post(self, place: str, body: Any = None, **options: Any) -> httpx.Response:
+        """POST something of the agent."""
+        return await self.system.http.post(f"{self.path}/{place}", json=body, **options)
+
+    async def change(self, **settings: Any) -> httpx.Response:
+        """PATCH the agent's config."""
+        return await self.system.http.patch(f"{self.path}/config", json=settings)
+
+    async def detail(self) -> Json:
+        """The agent as the API shows it."""
+        return dict((await self.get()).json())
+
+
+def registration(**changes: Any) -> Json:
+    """The documented body of a registration, of an agent that nobody else uses."""
+    word = clock.new_id().hex[-12:]
+    return {
+        "logical_agent_id": f"test-{word}",
+        "instance_id": f"i-{word}",
+        "instance_type": "t3.medium",
+        "region": "us-east-1",
+        "az": "us-east-1a",
+        "mode": "spot",
+        "hostname": "ip-10-0-1-100",
+        "ami_id": "ami-123456",
+        "agent_version": "4.0.0",
+        "private_ip": "10.0.1.100",
+        "public_ip": "54.123.45.67",
+        **changes,
+    }
+
+
+@asynccontextmanager
+async def running_system(data_dir: Path, port: int, **environment: str) -> AsyncIterator[System]:
+    """`spotkeeper up` on a data directory, ready; ended by Ctrl-C, after which nothing is left."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "spotkeeper"),
+        *("up", "--json", "--no-agents", "--port", str(port), "--data-dir", str(data_dir)),
+        cwd=ROOT,
+        env={**os.environ, "SPOTKEEPER_ADMIN_TOKEN": ADMIN_TOKEN, **environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 120)
+        ready = json.loads(line)
+        async with (
+            httpx.AsyncClient(
+                base_url=ready["gateway"],
+                headers={"Authorization": f"Bearer {ready['client_token']}"},
+                timeout=30,
+                limits=httpx.Limits(max_connections=200),
+            ) as http,
+            httpx.AsyncClient(
+                base_url=ready["gateway"],
+                headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+                timeout=30,
+            ) as admin,
+        ):
+            yield System(ready, http, admin, process, data_dir / "logs")
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            await asyncio.wait_for(process.wait(), 60)

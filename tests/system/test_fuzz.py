@@ -1,0 +1,38 @@
+"""The OpenAPI document held against the gateway: no answer that it does not document, no 500."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.system.driver import ADMIN_TOKEN, System
+
+
+async def test_a_fuzzer_finds_no_500_and_no_undocumented_answer(
+    system: System, tmp_path: Path
+) -> None:
+    import asyncio
+
+    for token, only in (
+        (system.ready["client_token"], "--exclude-path-regex"),
+        (ADMIN_TOKEN, "--include-path-regex"),
+    ):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [
+                str(Path(sys.executable).parent / "schemathesis"),
+                *("run", f"{system.gateway}/openapi.json"),
+                *("--header", f"Authorization: Bearer {token}"),
+                *(
+                    "--checks",
+                    "not_a_server_error,status_code_conformance,content_type_conformance",
+                ),
+                *(only, "^/api/admin" if only.startswith("--include") else "^/api/(admin|events)"),
+                *("--max-examples", "30", "--phases", "examples,fuzzing", "--seed", "1"),
+                *("--request-timeout", "20", "--no-color"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -1,0 +1,159 @@
+"""Heartbeats and presence over HTTP and on the topics."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from spotkeeper_contracts.topics import AGENT_HEARTBEATS, AGENT_PRESENCE
+from tests.stack import eventually
+from tests.system.driver import Agent, System
+
+
+async def presence(system: System, agent: Agent) -> list[str]:
+    return [message["type"] for message in await system.messages(AGENT_PRESENCE, agent.id)]
+
+
+async def test_the_answer_has_exactly_three_keys(system: System) -> None:
+    agent = await system.register()
+    answer = await agent.heartbeat(
+        timestamp="2024-11-26T10:00:00Z",
+        current_mode="spot",
+        current_pool_id="t3.medium.us-east-1a",
+        spot_price=0.0104,
+        ondemand_price=0.0416,
+    )
+    assert (answer.status_code, list(answer.json())) == (
+        200,
+        ["success", "commands_pending", "config_version"],
+    )
+    assert answer.headers["X-Config-Version"] == "1"
+
+
+async def test_a_registration_counts_as_a_beat(system: System) -> None:
+    agent = await system.register()
+
+    async def online() -> bool:
+        return await presence(system, agent) == ["AgentCameOnline.v1"]
+
+    await eventually(online, within_seconds=10)
+
+    async def seen() -> bool:
+        return (await agent.detail())["last_heartbeat_at"] is not None
+
+    await eventually(seen, within_seconds=10)
+
+
+async def test_what_a_beat_reports_becomes_the_agents_state(system: System) -> None:
+    agent = await system.register()
+    await agent.heartbeat("degraded", current_mode="ondemand")
+
+    async def degraded() -> bool:
+        detail = await agent.detail()
+        return (detail["status"], detail["current_mode"]) == ("degraded", "ondemand")
+
+    await eventually(degraded, within_seconds=10)
+    assert "AgentReportedChange.v1" in await presence(system, agent)
+
+
+async def test_last_heartbeat_at_moves_with_each_beat(system: System) -> None:
+    agent = await system.register()
+
+    async def last() -> Any:
+        return (await agent.detail())["last_heartbeat_at"]
+
+    before = await eventually(last, within_seconds=10)
+
+    async def later() -> bool:
+        await agent.heartbeat()
+        return bool(await last() > before)
+
+    await eventually(later, within_seconds=10)
+
+
+async def test_a_goodbye_ends_the_watch(system: System) -> None:
+    agent = await system.register()
+    assert (await agent.post("shutdown", {})).status_code == 200
+
+    async def stopping() -> bool:
+        return (await agent.detail())["status"] == "stopping"
+
+    await eventually(stopping, within_seconds=10)
+    await agent.heartbeat()
+
+    async def back() -> bool:
+        return (await agent.detail())["status"] == "online"
+
+    await eventually(back, within_seconds=10)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": "offline"},
+        {"status": "fine"},
+        {"status": None},
+        {"status": "online", "spot_price": -1},
+        {"status": "online", "spot_price": 1000.01},
+        {"status": "online", "spot_price": "0.1"},
+        {"status": "online", "current_mode": "reserved"},
+        {"status": "online", "current_pool_id": "x" * 129},
+        {"status": "online", "instance_id": "x"},
+        {"status": "online", "timestamp": "yesterday"},
+        [],
+        "online",
+        None,
+    ],
+)
+async def test_a_bad_beat_is_refused_and_not_appended(system: System, body: Any) -> None:
+    agent = await system.register()
+    answer = await agent.post("heartbeat", body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "Validation failed")
+    assert answer.json()["details"]
+
+
+async def test_a_bad_token_appends_nothing(system: System) -> None:
+    agent = await system.register()
+    stranger = system.with_token("wrong")
+    before = await beats_of(system, agent)
+    answers = await asyncio.gather(
+        *(stranger.post(f"{agent.path}/heartbeat", json={"status": "online"}) for _ in range(50))
+    )
+    await stranger.aclose()
+    assert {answer.status_code for answer in answers} == {401}
+    assert await beats_of(system, agent) == before
+
+
+async def beats_of(system: System, agent: Agent) -> int:
+    """How many beats of the agent stand in the log; the records hold arrays."""
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    from chassis.envelope import partition_for
+
+    consumer = AIOKafkaConsumer(bootstrap_servers=system.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partition = TopicPartition(AGENT_HEARTBEATS.name, partition_for(agent.id))
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        count = 0
+        while await consumer.position(partition) < end:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                count += sum(record.value.count(agent.id.encode()) for record in records)
+        return count
+    finally:
+        await consumer.stop()
+
+
+async def test_a_body_over_16_kib_is_refused(system: System) -> None:
+    agent = await system.register()
+    answer = await agent.post("heartbeat", {"status": "online", "filler": "x" * 17_000})
+    assert answer.status_code == 413
+
+
+async def test_an_unknown_agent_is_404_on_the_fast_path_too(system: System) -> None:
+    for wrong in ("01890000-0000-7000-8000-000000000000", "no-uuid"):
+        answer = await system.http.post(f"/api/agents/{wrong}/heartbeat", json={"status": "online"})
+        assert (answer.status_code, answer.json()) == (404, {"error": "Agent not found"})

@@ -1,0 +1,198 @@
+"""HTTP itself: lists, pages, streams, limits, and the shape of errors."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.stack import eventually
+from tests.system.driver import System, registration
+
+DETAIL = [
+    "agent_id",
+    "logical_agent_id",
+    "status",
+    "instance_id",
+    "instance_type",
+    "region",
+    "az",
+    "current_mode",
+    "current_pool_id",
+    "last_heartbeat_at",
+    "config_version",
+    "epoch",
+    "enabled",
+    "agent_version",
+    "registered_at",
+]
+
+
+async def test_the_list_pages_through_all_agents_newest_first(system: System) -> None:
+    async with await system.client("pages") as client:
+        made = [
+            (await client.post("/api/agents/register", json=registration())).json()["agent_id"]
+            for _ in range(7)
+        ]
+        found: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            params = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
+            page = (await client.get("/api/agents", params=params)).json()
+            assert all(list(item) == DETAIL for item in page["items"])
+            found += [item["agent_id"] for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert found == made[::-1]
+
+
+async def test_the_list_filters(system: System) -> None:
+    async with await system.client("filters") as client:
+        here = registration(region="eu-west-1", az="eu-west-1b", logical_agent_id="needle-1")
+        await client.post("/api/agents/register", json=here)
+        await client.post("/api/agents/register", json=registration())
+        for params in ({"region": "eu-west-1"}, {"q": "needle"}):
+            page = (await client.get("/api/agents", params=params)).json()
+            assert [item["logical_agent_id"] for item in page["items"]] == ["needle-1"]
+        page = (await client.get("/api/agents", params={"status": "offline"})).json()
+        assert page["items"] == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"limit": "0"},
+        {"limit": "501"},
+        {"limit": "x"},
+        {"cursor": "nonsense"},
+        {"status": "fine"},
+    ],
+)
+async def test_a_bad_page_is_400(system: System, params: dict[str, str]) -> None:
+    answer = await system.http.get("/api/agents", params=params)
+    assert (answer.status_code, answer.json()["error"]) == (400, "Validation failed")
+    assert list(answer.json()["details"]) == list(params)
+
+
+async def test_events_come_as_csv_too(system: System) -> None:
+    agent = await system.register()
+    answer = await agent.get("events", headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "timestamp" in answer.text.splitlines()[0]
+    assert len(answer.text.splitlines()) >= 2
+
+
+async def test_a_client_follows_its_own_events_and_resumes(system: System) -> None:
+    async with await system.client("stream") as client:
+        seen: list[dict[str, Any]] = []
+
+        async def listen(headers: dict[str, str]) -> None:
+            async with client.stream("GET", "/api/events/stream", headers=headers) as stream:
+                assert stream.headers["content-type"].startswith("text/event-stream")
+                event: dict[str, Any] = {}
+                async for line in stream.aiter_lines():
+                    name, _, value = line.partition(": ")
+                    if name in ("id", "event", "data"):
+                        event[name] = value
+                    elif not line and "data" in event:
+                        seen.append(event)
+                        event = {}
+
+        listening = asyncio.create_task(listen({}))
+        await system.register()  # Another client's: it must not be seen.
+
+        async def registered() -> bool:
+            await client.post("/api/agents/register", json=registration())
+            return any(event["event"].startswith("AgentRegistered") for event in seen)
+
+        await eventually(registered, within_seconds=10, every=0.3)
+        listening.cancel()
+        mine = {json.loads(event["data"])["client_id"] for event in seen}
+        assert len(mine) == 1
+        last, before = seen[-1]["id"], len(seen)
+        body = registration()
+        answer = (await client.post("/api/agents/register", json=body)).json()
+        resumed = asyncio.create_task(listen({"Last-Event-ID": last}))
+
+        def came() -> bool:
+            return any(answer["agent_id"] in event["data"] for event in seen[before:])
+
+        await eventually(came, within_seconds=10)
+        resumed.cancel()
+
+
+async def test_request_ids_are_echoed_or_made(system: System) -> None:
+    agent = await system.register()
+    told = await agent.get("config", headers={"X-Request-ID": "mine-1"})
+    assert told.headers["X-Request-ID"] == "mine-1"
+    assert (await agent.get("config")).headers["X-Request-ID"]
+    beat = await agent.post("heartbeat", {"status": "online"}, headers={"X-Request-ID": "mine-2"})
+    assert beat.headers["X-Request-ID"] == "mine-2"
+
+
+async def raw(
+    system: System, content: bytes, path: str = "/api/agents/register", **headers: str
+) -> httpx.Response:
+    return await system.http.post(
+        path, content=content, headers={"Content-Type": "application/json", **headers}
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"logical_agent_id": NaN}',
+        b'{"a": Infinity}',
+        b'{"a":' * 20 + b"1" + b"}" * 20,
+        b"[" * 10_000,
+    ],
+)
+async def test_a_body_that_is_no_object_is_400(system: System, content: bytes) -> None:
+    answer = await raw(system, content)
+    assert (answer.status_code, answer.json()["error"]) == (400, "Validation failed")
+    assert answer.json()["details"]
+
+
+async def test_a_large_body_is_413_whether_announced_or_chunked(system: System) -> None:
+    large = b'{"hostname": "' + b"x" * 70_000 + b'"}'
+
+    async def chunks() -> Any:
+        for start in range(0, len(large), 4096):
+            yield large[start : start + 4096]
+
+    for content in (large, chunks()):
+        answer = await raw(system, content)
+        assert (answer.status_code, sorted(answer.json())) == (413, ["code", "error"])
+
+
+async def test_another_content_type_is_415(system: System) -> None:
+    answer = await raw(system, b"{}", **{"Content-Type": "text/plain"})
+    assert (answer.status_code, sorted(answer.json())) == (415, ["code", "error"])
+
+
+async def test_wrong_methods_and_places_have_the_documented_shape(system: System) -> None:
+    wrong = await system.http.put("/api/agents/register", json={})
+    assert (wrong.status_code, sorted(wrong.json())) == (405, ["code", "error"])
+    nowhere = await system.http.get("/api/nowhere")
+    assert nowhere.status_code == 404
+    assert "error" in nowhere.json()
+
+
+async def test_probes_and_documents_are_public_and_metrics_are_not(system: System) -> None:
+    async with httpx.AsyncClient(base_url=system.gateway) as anyone:
+        assert (await anyone.get("/livez")).status_code == 200
+        assert (await anyone.get("/readyz")).status_code == 200
+        assert (await anyone.get("/docs")).status_code == 200
+        assert (await anyone.get("/openapi.json")).json()["openapi"].startswith("3.")
+        assert (await anyone.get("/metrics")).status_code == 404
+    for name, address in system.ready["operations"].items():
+        base = address if address.startswith("http") else f"http://{address}"
+        async with httpx.AsyncClient(base_url=base) as operations:
+            assert (await operations.get("/livez")).status_code == 200, name
+            assert "spotkeeper_ready" in (await operations.get("/metrics")).text
