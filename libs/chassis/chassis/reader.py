@@ -54,6 +54,11 @@ class Reader:
         """Whether all was read to the end once and the broker still answers."""
         return self.caught_up.is_set() and self._connected
 
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """The offset behind the last record given out, by partition."""
+        return dict(self._positions)
+
     def start(self) -> None:
         """Begin reading in the background."""
         self._task = asyncio.get_running_loop().create_task(self._run())

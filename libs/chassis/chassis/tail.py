@@ -42,6 +42,15 @@ class Tail:
         """Whether it reads."""
         return self._reader.ready
 
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """Where it stands: the next offset of each partition."""
+        return self._reader.positions
+
+    async def caught_up(self) -> None:
+        """Wait until all that was there at the start has been given out."""
+        await self._reader.caught_up.wait()
+
     def start(self) -> None:
         """Begin reading."""
         self._reader.start()
