@@ -33,6 +33,8 @@ JVM_FLAGS = (
 class Kafka:
     """One broker over one data directory. It can be stopped, killed and started again."""
 
+    name = "kafka"
+
     def __init__(self, data_dir: Path, *, log: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
         self._log = log
@@ -44,6 +46,11 @@ class Kafka:
     def bootstrap_servers(self) -> str:
         """The address for clients."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The broker's process id."""
+        return self.child.pid
 
     @property
     def child(self) -> Child:
@@ -76,6 +83,10 @@ class Kafka:
         self._child = Child("Kafka", [*run, "kafka.Kafka", str(properties)], log=self._log)
         await self._child.start()
         await self._child.until(self._answers, within_seconds=START_SECONDS)
+
+    async def ended(self) -> int:
+        """Wait for the broker's end and return its exit status."""
+        return await self.child.ended()
 
     async def stop(self) -> None:
         """Stop in an orderly way."""

@@ -24,6 +24,8 @@ SETTINGS = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directori
 class Postgres:
     """One server over one data directory. It can be stopped, killed and started again."""
 
+    name = "postgres"
+
     def __init__(self, data_dir: Path, *, log: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
         self._log = log
@@ -39,6 +41,11 @@ class Postgres:
     def cluster(self) -> Path:
         """Where PostgreSQL's own files lie."""
         return self._data_dir.resolve() / "cluster"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self.child.pid
 
     @property
     def child(self) -> Child:
@@ -75,6 +82,10 @@ class Postgres:
         await self._child.start()
         await self._child.until(self._answers, within_seconds=START_SECONDS)
         await create_database(self.dsn(database="postgres"), self._passwords)
+
+    async def ended(self) -> int:
+        """Wait for the server's end and return its exit status."""
+        return await self.child.ended()
 
     async def stop(self) -> None:
         """Stop at once but in an orderly way (PostgreSQL's "fast")."""

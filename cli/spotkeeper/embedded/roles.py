@@ -11,13 +11,13 @@ SERVICES = ("registry", "heartbeat", "decision", "commands")
 
 
 class Passwords:
-    """A random password per role, made once and kept where only the owner can read it."""
+    """A random password per name, made once and kept where only the owner can read it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __getitem__(self, role: str) -> str:
-        path = self._folder / role
+    def __getitem__(self, name: str) -> str:
+        path = self._folder / name
         if not path.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)

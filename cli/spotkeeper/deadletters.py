@@ -1,0 +1,48 @@
+"""Reads the topic of dead letters, from its beginning to its present end."""
+
+import asyncio
+import base64
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+
+from chassis.reader import Reader, partitions_of
+from spotkeeper.embedded.errors import StackError
+from spotkeeper_contracts.topics import DEAD_LETTERS
+
+WITHIN_SECONDS = 15.0
+PREFIX = "dead_"
+
+
+async def dead_letters(bootstrap_servers: str) -> list[dict[str, Any]]:
+    """What was given up and why, oldest first; raises `StackError` if the broker is away."""
+    found: list[dict[str, Any]] = []
+    reader = Reader(
+        bootstrap_servers,
+        partitions_of([DEAD_LETTERS]),
+        lambda record: found.append(_letter(record)),
+        client_id="spotkeeper",
+        from_beginning=True,
+    )
+    reader.start()
+    try:
+        async with asyncio.timeout(WITHIN_SECONDS):
+            await reader.caught_up.wait()
+    except TimeoutError:
+        raise StackError(f"No answer from Kafka at {bootstrap_servers}.") from None
+    finally:
+        await reader.stop()
+    return sorted(found, key=lambda letter: str(letter["at"]))
+
+
+def _letter(record: "ConsumerRecord[bytes, bytes]") -> dict[str, Any]:
+    """One dead letter: why it was given up, and the record as it was."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    why = {name.removeprefix(PREFIX): headers[name] for name in headers if name.startswith(PREFIX)}
+    return {
+        "at": "",
+        **why,
+        "type": headers.get("ce_type"),
+        "id": headers.get("ce_id"),
+        "value_base64": base64.b64encode(record.value or b"").decode(),
+    }

@@ -1,0 +1,58 @@
+"""The data directory of `spotkeeper up`: who uses it, what it holds, how it is emptied."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spotkeeper.embedded import unprivileged
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.roles import Passwords
+
+
+class DataFolder:
+    """Where Kafka, PostgreSQL, secrets and logs of one stack lie."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        self.kafka = self._path / "kafka"
+        self.postgres = self._path / "postgres"
+        self.logs = self._path / "logs"
+        self.secrets = Passwords(self._path / "secrets")
+
+    def log(self, name: str) -> Path:
+        """The log file of one process."""
+        return self.logs / f"{name}.log"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process alone; raises `StackError` if another does.
+
+        The kernel frees the lock when its holder dies, so that none is ever stale.
+        """
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            lock = (self._path / "lock").open("a+")
+        except OSError as error:
+            raise StackError(f"The data directory cannot be used: {error}.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip() or "?"
+                text = f"Process {holder} runs Spotkeeper over {self._path} already; stop it first."
+                raise StackError(text) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def empty(self) -> None:
+        """Remove all data; the lock must be held."""
+        unprivileged.remove(self.postgres)
+        for entry in self._path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)

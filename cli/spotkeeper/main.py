@@ -1,0 +1,122 @@
+"""The commands of `spotkeeper`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spotkeeper import client
+from spotkeeper.deadletters import dead_letters
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.screen import Screen
+from spotkeeper.up import Options
+from spotkeeper.up import up as run_up
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Spotkeeper: the control plane for fleets of agents on AWS spot instances.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+@app.command()
+def up(
+    agents: Annotated[int, typer.Option(min=0, help="Agents of the simulated fleet.")] = 25,
+    no_agents: Annotated[bool, typer.Option("--no-agents", help="No simulated fleet.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The gateway's port.")] = 5000,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
+    ] = Path(".spotkeeper"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove all data first.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON when ready, and no more.")
+    ] = False,
+) -> None:
+    """Start Kafka, PostgreSQL, the services and a simulated fleet on this machine.
+
+    All of it listens on 127.0.0.1 only and stops with Ctrl-C. A second start over the same data
+    directory keeps everything.
+
+    To use servers of your own, set KAFKA_BOOTSTRAP_SERVERS, and SPOTKEEPER_POSTGRES_DSN (a
+    superuser's) or one DSN per service (SPOTKEEPER_REGISTRY_DSN and its like).
+    SPOTKEEPER_ADMIN_TOKEN sets the admin token.
+    """
+    options = Options(
+        agents=0 if no_agents else agents,
+        port=port,
+        data_dir=data_dir,
+        fresh=fresh,
+        json=as_json,
+    )
+    _run(run_up(options, Screen(result_on_stdout=as_json)))
+
+
+@app.command()
+def agents(
+    gateway: Annotated[
+        str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")
+    ] = "http://127.0.0.1:5000",
+    token: Annotated[
+        str, typer.Option(envvar="SPOTKEEPER_TOKEN", help="A client's token.")
+    ] = "client-token",
+    as_json: AsJson = False,
+) -> None:
+    """List a client's agents."""
+    columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
+    _print_rows(_run(_agents(gateway, token)), columns, as_json=as_json)
+
+
+@app.command()
+def dlq(
+    kafka: Annotated[
+        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", help="Kafka's bootstrap addresses.")
+    ] = "127.0.0.1:29092",
+    as_json: AsJson = False,
+) -> None:
+    """List the dead letters: messages that no service could handle, and why."""
+    columns = ("at", "service", "reason", "topic", "partition", "offset", "type", "error")
+    _print_rows(_run(dead_letters(kafka)), columns, as_json=as_json)
+
+
+async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with httpx.AsyncClient(base_url=gateway, headers=headers) as http:
+            return [agent async for agent in client.agents(http)]
+    except httpx.HTTPStatusError as error:
+        raise StackError(f"The gateway says {error.response.text}") from error
+    except httpx.HTTPError as error:
+        raise StackError(f"No answer from the gateway at {gateway}: {error}.") from error
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; an expected failure is one sentence and status 1."""
+    try:
+        return asyncio.run(work)
+    except StackError as error:
+        sys.exit(f"spotkeeper: {error}")
+
+
+def _print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+        return
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    console = Console()
+    console.print(table)
+    console.print(f"{len(rows)} in all", style="dim")

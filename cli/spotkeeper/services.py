@@ -1,0 +1,128 @@
+"""The processes of Spotkeeper itself: which there are, and what each is told."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import httpx
+
+from spotkeeper.embedded.child import HOST, Child, free_port
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.roles import SERVICES
+from spotkeeper.folder import DataFolder
+
+GATEWAY = "gateway"
+SIMULATOR = "agents"
+FIRST_OPERATIONS_PORT = 29_100
+READY_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all processes share."""
+
+    folder: DataFolder
+    kafka: str
+    dsns: Mapping[str, str]
+    gateway_port: int
+    admin_token: str
+    client_token: str
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's public address."""
+        return f"http://{HOST}:{self.gateway_port}"
+
+
+class Service(Child):
+    """One service as a process, which says by itself when it is ready."""
+
+    def __init__(self, name: str, around: Surroundings, *, operations_port: int) -> None:
+        super().__init__(
+            name,
+            [sys.executable, "-m", name],
+            log=around.folder.log(name),
+            environment=_environment(name, around, SPOTKEEPER_OPERATIONS_PORT=str(operations_port)),
+        )
+        self.operations = f"{HOST}:{operations_port}"
+
+    async def until_ready(self) -> None:
+        """Wait until /readyz says yes; raises `StackError` if the process ends before."""
+        async with httpx.AsyncClient(base_url=f"http://{self.operations}") as http:
+
+            async def ready() -> bool:
+                try:
+                    return (await http.get("/readyz")).is_success
+                except httpx.HTTPError:
+                    return False
+
+            await self.until(ready, within_seconds=READY_SECONDS)
+
+
+def installed() -> list[str]:
+    """The names of all services that are there to run, the gateway last."""
+    return [
+        name
+        for name in (*SERVICES, GATEWAY)
+        if find_spec(name) is not None and find_spec(f"{name}.__main__") is not None
+    ]
+
+
+def all_services(around: Surroundings) -> list[Service]:
+    """A process for each service, with an operations port of its own."""
+    services = []
+    port = FIRST_OPERATIONS_PORT
+    for name in installed():
+        port = free_port(port)
+        services.append(Service(name, around, operations_port=port))
+        port += 1
+    return services
+
+
+async def run_once(name: str, word: str, around: Surroundings) -> None:
+    """Run `python -m <service> <word>` to its end; raises `StackError` if that fails."""
+    child = Child(
+        f"{name} {word}",
+        [sys.executable, "-m", name, word],
+        log=around.folder.log(f"{name}-{word}"),
+        environment=_environment(name, around),
+    )
+    try:
+        await child.start()
+        if await child.ended() != 0:
+            raise StackError(f"{child.name} failed: {child.last_words()}")
+    finally:
+        await child.stop()
+
+
+def simulator(around: Surroundings, agents: int) -> Child:
+    """The simulated fleet."""
+    options = ["--agents", str(agents), "--gateway", around.gateway]
+    return Child(
+        SIMULATOR,
+        [
+            *(sys.executable, "-m", "spotkeeper_agent", "simulate"),
+            *(*options, "--token", around.client_token),
+        ],
+        log=around.folder.log(SIMULATOR),
+        environment=dict(os.environ),
+    )
+
+
+def _environment(name: str, around: Surroundings, **more: str) -> dict[str, str]:
+    """Our own environment, so that other settings pass through, and what this service is told."""
+    told = {
+        "SPOTKEEPER_KAFKA_BOOTSTRAP_SERVERS": around.kafka,
+        "SPOTKEEPER_LOG_LEVEL": os.environ.get("SPOTKEEPER_LOG_LEVEL", "info"),
+        "SPOTKEEPER_DEMO_TOKEN": around.client_token,
+        **more,
+    }
+    if name == GATEWAY:
+        told["SPOTKEEPER_PORT"] = str(around.gateway_port)
+        told["SPOTKEEPER_ADMIN_TOKEN"] = around.admin_token
+    else:
+        told["SPOTKEEPER_DSN"] = around.dsns[name]
+    return {**os.environ, **told}

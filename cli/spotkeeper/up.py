@@ -1,0 +1,206 @@
+"""`spotkeeper up`: Kafka, PostgreSQL, the services and a simulated fleet, until told to stop."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis import clock
+from spotkeeper.embedded.child import claim, free_port
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.kafka import Kafka
+from spotkeeper.embedded.postgres import Postgres
+from spotkeeper.embedded.roles import SERVICES, create_database
+from spotkeeper.folder import DataFolder
+from spotkeeper.screen import Screen
+from spotkeeper.services import (
+    GATEWAY,
+    Service,
+    Surroundings,
+    all_services,
+    installed,
+    run_once,
+    simulator,
+)
+from spotkeeper.summary import watch_fleet
+from spotkeeper.supervisor import Part, keep_running
+
+KAFKA_PORT = 29_092
+POSTGRES_PORT = 25_432
+STOP_WORDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for."""
+
+    agents: int
+    port: int
+    data_dir: Path
+    fresh: bool
+    json: bool
+
+
+@dataclass
+class Backends:
+    """The broker and the database, ours or given."""
+
+    kafka: str
+    postgres: str | None
+    dsns: dict[str, str]
+    ours: list[Part]
+
+
+async def up(options: Options, screen: Screen) -> None:
+    """Run until SIGINT, SIGTERM or SIGHUP; raises `StackError` if the start fails."""
+    stopping = asyncio.Event()
+    for word in STOP_WORDS:
+        asyncio.get_running_loop().add_signal_handler(word, stopping.set)
+    running = asyncio.create_task(_run(options, screen))
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if running.done():
+        return await running
+    screen.tell("stopping")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def _run(options: Options, screen: Screen) -> None:
+    """Start everything in its order, and keep it running."""
+    began = clock.monotonic()
+    folder = DataFolder(options.data_dir)
+    async with AsyncExitStack() as exits:
+        exits.enter_context(folder.locked())
+        claim(options.port, "The gateway")
+        if options.fresh:
+            folder.empty()
+        backends = await _start_backends(folder, exits, screen.tell)
+        around = Surroundings(
+            folder=folder,
+            kafka=backends.kafka,
+            dsns=backends.dsns,
+            gateway_port=options.port,
+            admin_token=os.environ.get("SPOTKEEPER_ADMIN_TOKEN") or folder.secrets["admin-token"],
+            client_token=os.environ.get("SPOTKEEPER_DEMO_TOKEN", "client-token"),
+        )
+        services = await _start_services(around, exits, screen.tell)
+        parts: list[Part] = [*backends.ours, *services]
+        if options.agents:
+            fleet = simulator(around, options.agents)
+            exits.push_async_callback(fleet.stop)
+            await fleet.start()
+            parts.append(fleet)
+        if options.json:
+            screen.result(_ready_line(around, backends, services, parts))
+        else:
+            _tell_ready(around, screen, clock.monotonic() - began)
+        async with asyncio.TaskGroup() as keeping:
+            for part in parts:
+                keeping.create_task(keep_running(part, screen.tell))
+            if not options.json:
+                keeping.create_task(watch_fleet(around, services[-1].operations, screen))
+
+
+async def _start_backends(
+    folder: DataFolder, exits: AsyncExitStack, tell: Callable[[str], None]
+) -> Backends:
+    """Start the broker and the database that the environment does not give."""
+    given_kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    given_postgres, given_dsns = os.environ.get("SPOTKEEPER_POSTGRES_DSN"), _given_dsns()
+    backends = Backends(given_kafka or "", given_postgres, given_dsns, [])
+    starting: list[Awaitable[None]] = []
+    if not given_kafka:
+        kafka = Kafka(folder.kafka, log=folder.log("kafka"), port=free_port(KAFKA_PORT))
+        backends.kafka = kafka.bootstrap_servers
+        backends.ours.append(kafka)
+        starting.append(kafka.start(tell))
+    if not given_dsns and not given_postgres:
+        postgres = Postgres(
+            folder.postgres, log=folder.log("postgres"), port=free_port(POSTGRES_PORT)
+        )
+        backends.postgres, backends.dsns = postgres.dsn(), {s: postgres.dsn(s) for s in SERVICES}
+        backends.ours.append(postgres)
+        starting.append(postgres.start())
+    tell(f"starting {' and '.join(part.name for part in backends.ours) or 'nothing of our own'}")
+    exits.push_async_callback(_stop, backends.ours)
+    await _all(starting)
+    if given_postgres and not given_dsns:
+        backends.dsns = await create_database(given_postgres, folder.secrets)
+    return backends
+
+
+def _given_dsns() -> dict[str, str]:
+    """The services' database addresses as the environment gives them: all or none."""
+    names = {name: f"SPOTKEEPER_{name.upper()}_DSN" for name in installed() if name != GATEWAY}
+    given = {name: os.environ[dsn] for name, dsn in names.items() if dsn in os.environ}
+    missing = [dsn for name, dsn in names.items() if name not in given]
+    if given and missing:
+        raise StackError(f"Some DSNs are given; set {', '.join(missing)} as well, or none.")
+    return given
+
+
+async def _start_services(
+    around: Surroundings, exits: AsyncExitStack, tell: Callable[[str], None]
+) -> list[Service]:
+    services = all_services(around)
+    tell("creating topics and tables")
+    await _all([run_once(name, "migrate", around) for name in installed() if name != GATEWAY])
+    await run_once("registry", "demo", around)
+    tell(f"starting {', '.join(service.name for service in services)}")
+    exits.push_async_callback(_stop, services)
+    await _all([service.start() for service in services])
+    await _all([service.until_ready() for service in services])
+    return services
+
+
+async def _all(works: Sequence[Awaitable[None]]) -> None:
+    """Wait for all; the first failure ends the others and is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stop(parts: Sequence[Part]) -> None:
+    await asyncio.gather(*(part.stop() for part in parts))
+
+
+def _ready_line(
+    around: Surroundings, backends: Backends, services: Sequence[Service], parts: Sequence[Part]
+) -> str:
+    return json.dumps(
+        {
+            "gateway": around.gateway,
+            "admin_token": around.admin_token,
+            "client_token": around.client_token,
+            "kafka": backends.kafka,
+            "postgres": backends.postgres,
+            "operations": {service.name: service.operations for service in services},
+            "pids": {part.name: part.pid for part in parts},
+        }
+    )
+
+
+def _tell_ready(around: Surroundings, screen: Screen, seconds: float) -> None:
+    screen.show(
+        f"""
+Spotkeeper is ready after {seconds:.1f} s.
+
+  gateway      {around.gateway}
+  docs         {around.gateway}/docs
+  demo token   {around.client_token}
+  admin token  {around.admin_token}
+  logs         {around.folder.logs}
+
+Ctrl-C stops everything.
+"""
+    )
