@@ -1,13 +1,14 @@
 # Spotkeeper's few commands. Each target says in one line what it is for.
 
-PYTHON ?= python3
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
+  $(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := libs/contracts libs/chassis services/gateway services/registry services/heartbeat agent cli
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup up test check bench docs lock clean
+.PHONY: help setup up test check bench docs lock
 .DEFAULT_GOAL := help
 
 help: ## Show the targets.
@@ -36,17 +37,15 @@ docs: setup ## Write anew what is generated: schemas, examples, AsyncAPI, OpenAP
 	@$(BIN)/python -m gateway openapi > docs/openapi.json
 	@$(BIN)/python -m spotkeeper docs
 
-lock: $(VENV)/uv.stamp ## Resolve the dependencies anew.
+lock: $(VENV)/run.stamp ## Resolve the dependencies anew, Python's and Kafka's.
 	@for name in requirements requirements-dev; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	    --no-header --python-version 3.11 $$name.in -o $$name.lock; done
-
-clean: ## Remove the environment and the embedded stack's data.
-	@rm -rf $(VENV) .spotkeeper
+	@$(BIN)/python -m spotkeeper.embedded.relock
 
 $(VENV)/uv.stamp:
 	@echo "· making the environment in $(VENV)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@test -n "$(PYTHON)" \
 	  || { echo "Spotkeeper needs Python 3.11 or later; set PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

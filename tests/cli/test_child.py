@@ -1,0 +1,89 @@
+"""Processes that never outlive the one that started them, and the supervision of those that end."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from spotkeeper.embedded.child import Child
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.supervisor import keep_running
+from tests.stack import eventually
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from spotkeeper.embedded.child import Child
+
+async def main():
+    child = Child("child", ["sleep", "600"], log=Path(sys.argv[1]))
+    await child.start()
+    print(child.pid, flush=True)
+    await child.ended()
+
+asyncio.run(main())
+"""
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def child(tmp_path: Path, *command: str) -> Child:
+    return Child("child", command, log=tmp_path / "child.log")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
+async def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PARENT, str(tmp_path / "log")), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+    assert lives(pid)
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not lives(pid), within_seconds=5)
+
+
+async def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    deaf = child(tmp_path, "sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done")
+    await deaf.start()
+    await eventually(lambda: "deaf" in deaf.log.read_text(), within_seconds=5)
+    await deaf.stop(within_seconds=0.2)
+    assert await deaf.ended() == -signal.SIGKILL
+
+
+async def test_the_end_of_a_child_while_it_starts_is_told_with_its_last_words(
+    tmp_path: Path,
+) -> None:
+    async def never() -> bool:
+        return False
+
+    failing = child(tmp_path, "sh", "-c", "echo the disk is full; exit 3")
+    await failing.start()
+    with pytest.raises(StackError, match="child ended while starting: the disk is full"):
+        await failing.until(never, within_seconds=10)
+
+
+async def test_what_was_killed_is_started_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    part = child(tmp_path, "sleep", "600")
+    await part.start()
+    first = part.pid
+    keeping = asyncio.create_task(keep_running(part, told.append))
+    try:
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: part.pid != first and part.running, within_seconds=5)
+        assert told == ["child ended with status -9; starting it again in 0.2 s"]
+    finally:
+        keeping.cancel()
+        await part.stop()
