@@ -1,0 +1,153 @@
+"""`spotkeeper up` as a person or another tool uses it: one process that runs everything."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from spotkeeper.embedded import unprivileged
+from spotkeeper.embedded.child import HOST, free_port
+from tests.cli.test_child import lives
+from tests.stack import eventually
+
+READY_SECONDS = 60.0
+AGENT = {
+    "logical_agent_id": "kept",
+    "instance_id": "i-0123456789abcdef0",
+    "instance_type": "t3.medium",
+    "region": "us-east-1",
+    "az": "us-east-1a",
+    "mode": "spot",
+}
+
+
+@dataclass
+class Up:
+    """A running `spotkeeper up`, and what it said when it was ready."""
+
+    process: asyncio.subprocess.Process
+    ready: dict[str, Any]
+
+    def client(self) -> httpx.AsyncClient:
+        """A client of the gateway with the demo token."""
+        headers = {"Authorization": f"Bearer {self.ready['client_token']}"}
+        return httpx.AsyncClient(base_url=self.ready["gateway"], headers=headers, timeout=20)
+
+    async def answers(self) -> bool:
+        """Whether an agent can be registered and listed: all parts work together."""
+        try:
+            async with self.client() as http:
+                registered = await http.post("/api/agents/register", json=AGENT)
+                return registered.is_success and await self.agents() == ["kept"]
+        except httpx.HTTPError:
+            return False
+
+    async def agents(self) -> list[str]:
+        """The logical ids of all agents."""
+        async with self.client() as http:
+            answer = (await http.get("/api/agents")).raise_for_status()
+        return [agent["logical_agent_id"] for agent in answer.json()["items"]]
+
+    async def kill(self, name: str) -> None:
+        """`kill -9` for one of its processes."""
+        pid = self.ready["pids"][name]
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not lives(pid), within_seconds=5)
+
+    async def end(self, word: signal.Signals) -> int:
+        """End it by a signal, and return its exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(word)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+async def spawn(folder: Path, *options: str, **variables: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "spotkeeper", "up", "--json", "--no-agents"),
+        *("--data-dir", str(folder), *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **variables},
+    )
+
+
+@asynccontextmanager
+async def running_up(folder: Path, *options: str, **variables: str) -> AsyncIterator[Up]:
+    """`spotkeeper up` once it is ready; stopped at the end if it still runs."""
+    process = await spawn(folder, "--port", str(free_port()), *options, **variables)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
+    assert line, (await process.stderr.read()).decode()
+    up = Up(process, json.loads(line))
+    try:
+        yield up
+    finally:
+        await up.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+async def folder(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    made = tmp_path_factory.mktemp("up")
+    yield made
+    unprivileged.remove(made / "postgres")
+
+
+async def test_a_stack_is_made_stopped_and_started_again_with_all_it_knew(folder: Path) -> None:
+    async with running_up(folder, SPOTKEEPER_ADMIN_TOKEN="chosen") as up:
+        assert up.ready["admin_token"] == "chosen"
+        assert {"kafka", "postgres", "gateway", "registry", "heartbeat"} <= set(up.ready["pids"])
+        assert set(up.ready["operations"]) >= {"gateway", "registry", "heartbeat"}
+        assert await up.answers()
+        assert await up.end(signal.SIGTERM) == 0
+        assert not [name for name, pid in up.ready["pids"].items() if lives(pid)]
+
+    async with running_up(folder) as again:
+        assert await again.agents() == ["kept"]
+
+
+async def test_whatever_is_killed_comes_back(folder: Path) -> None:
+    async with running_up(folder) as up:
+        for name in ("gateway", "registry", "heartbeat", "postgres", "kafka"):
+            assert await up.answers()
+            await up.kill(name)
+            await eventually(up.answers, within_seconds=40)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
+async def test_nothing_outlives_a_killed_up(folder: Path) -> None:
+    async with running_up(folder) as up:
+        await up.end(signal.SIGKILL)
+        await eventually(
+            lambda: not any(lives(pid) for pid in up.ready["pids"].values()), within_seconds=10
+        )
+
+
+async def test_a_second_up_over_the_same_data_is_refused(folder: Path) -> None:
+    async with running_up(folder):
+        second = await spawn(folder, "--port", str(free_port()))
+        output, errors = await second.communicate()
+        assert (second.returncode, output) == (1, b"")
+        assert errors.decode().count("\n") == 1
+        assert "runs Spotkeeper over" in errors.decode()
+
+
+async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda reader, writer: None, HOST, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        process = await spawn(tmp_path, "--port", str(port))
+        output, errors = await process.communicate()
+    assert (process.returncode, output) == (1, b"")
+    assert errors.decode() == (
+        f"spotkeeper: The gateway needs port {port} on {HOST}, but it is taken.\n"
+    )
