@@ -59,16 +59,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._handled: dict[TopicPartition, int | None] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._kafka = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            client_id=service,
-            group_id=service,
+        self._kafka = self._member()
+
+    def _member(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            client_id=self._service,
+            group_id=self._service,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=[RangePartitionAssignor],
             fetch_min_bytes=1,
             fetch_max_wait_ms=100,
-            session_timeout_ms=int(settings.session_timeout_seconds * 1000),
+            session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
             heartbeat_interval_ms=500,
             max_poll_interval_ms=300_000,
         )
@@ -98,12 +101,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _start(self) -> None:
         pause = self._settings.retry_seconds
-        self._kafka.subscribe(topics=list(self._topics), listener=self)
         while True:
+            self._kafka.subscribe(topics=list(self._topics), listener=self)
             try:
                 await self._kafka.start()
             except (KafkaError, OSError) as error:
                 log.warning("no broker yet", error=str(error))
+                await self._kafka.stop()
+                self._kafka = self._member()  # One that failed to start cannot start again.
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._settings.retry_limit_seconds)
             else:

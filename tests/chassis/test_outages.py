@@ -1,0 +1,64 @@
+"""The database or the broker away: nothing is skipped, nothing happens twice, it recovers."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from uuid import UUID
+
+from tests.chassis.conftest import Bus
+from tests.stack import EmbeddedStack
+
+NewKey = Callable[[], UUID]
+
+
+async def tell_until_answered(bus: Bus, key: UUID, id: UUID) -> int:
+    """Tell as a patient caller does: again, under the same id, until there is an answer."""
+    from chassis.asking import NoAnswer
+    from chassis.producer import BusUnavailable
+
+    while True:
+        try:
+            return await bus.tell(key, "patience", id=id)
+        except (NoAnswer, BusUnavailable):
+            continue
+
+
+async def test_a_database_killed_under_work_is_waited_for(bus: Bus, new_key: NewKey) -> None:
+    assert isinstance(bus.stack, EmbeddedStack)
+    keys = [new_key() for _ in range(60)]
+    async with bus.service():
+        told = [asyncio.create_task(bus.tell(key, "before or after")) for key in keys[:30]]
+        await bus.stack.database.kill()
+        told += [asyncio.create_task(bus.tell(key, "meanwhile")) for key in keys[30:]]
+        await bus.stack.database.start()
+        assert await asyncio.gather(*told) == [1] * 60
+        assert [await bus.count(key) for key in keys] == [1] * 60
+
+
+async def test_a_broker_killed_under_work_is_waited_for(bus: Bus, new_key: NewKey) -> None:
+    assert isinstance(bus.stack, EmbeddedStack)
+    keys = [new_key() for _ in range(60)]
+    async with bus.service():
+        told = [asyncio.create_task(tell_until_answered(bus, key, new_key())) for key in keys[:30]]
+        await bus.stack.broker.kill()
+        told += [asyncio.create_task(tell_until_answered(bus, key, new_key())) for key in keys[30:]]
+        await bus.stack.broker.start()
+        assert await asyncio.gather(*told) == [1] * 60
+        assert [await bus.count(key) for key in keys] == [1] * 60
+
+
+async def test_a_frozen_member_doubles_nothing_when_it_wakes(bus: Bus, new_key: NewKey) -> None:
+    keys = [new_key() for _ in range(40)]
+    async with bus.service() as frozen:
+        await bus.tell(new_key(), "it runs")
+        told = [asyncio.create_task(bus.tell(key, "handed over")) for key in keys]
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            async with bus.service():
+                assert await asyncio.gather(*told) == [1] * 40
+                frozen.send_signal(signal.SIGCONT)
+                again = [asyncio.create_task(bus.tell(key, "after it")) for key in keys]
+                assert await asyncio.gather(*again) == [2] * 40
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        assert [await bus.count(key) for key in keys] == [2] * 40
