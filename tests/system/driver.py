@@ -31,7 +31,6 @@ class System:
     http: httpx.AsyncClient
     admin: httpx.AsyncClient
     process: asyncio.subprocess.Process
-    log_dir: Path
 
     @property
     def gateway(self) -> str:
@@ -64,11 +63,16 @@ class System:
         )
 
     def pid(self, name: str) -> int:
-        """The process id that a service, the broker or the database has now.
-
-        The supervisor writes it anew when it restarts one.
-        """
-        return int((self.log_dir.parent / "run" / f"{name}.pid").read_text())
+        """The process id that a service, the broker or the database has now."""
+        word = {"kafka": b"kafka.Kafka", "postgres": b"/postgres"}.get(name, f"-m\0{name}".encode())
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self.process.pid and word in (folder / "cmdline").read_bytes():
+                    return int(folder.name)
+            except OSError:
+                continue  # It ended while we looked.
+        raise AssertionError(f"{name} does not run")
 
     def kill(self, name: str) -> None:
         """`kill -9` one process; the supervisor starts it again."""
@@ -191,7 +195,7 @@ async def running_system(data_dir: Path, port: int, **environment: str) -> Async
                 timeout=30,
             ) as admin,
         ):
-            yield System(ready, http, admin, process, data_dir / "logs")
+            yield System(ready, http, admin, process)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)

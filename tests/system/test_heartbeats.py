@@ -76,13 +76,13 @@ async def test_a_goodbye_ends_the_watch(system: System) -> None:
     assert (await agent.post("shutdown", {})).status_code == 200
 
     async def stopping() -> bool:
-        return (await agent.detail())["status"] == "stopping"
+        return bool((await agent.detail())["status"] == "stopping")
 
     await eventually(stopping, within_seconds=10)
     await agent.heartbeat()
 
     async def back() -> bool:
-        return (await agent.detail())["status"] == "online"
+        return bool((await agent.detail())["status"] == "online")
 
     await eventually(back, within_seconds=10)
 

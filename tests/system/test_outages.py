@@ -76,8 +76,12 @@ class Traffic:
     async def _until_acknowledged(self, method: str, path: str, body: Any) -> Any:
         headers = {"Idempotency-Key": str(clock.new_id())}
         send = getattr(self.system.http, method)
-        while (answer := await self._send(send, path, body, headers)) is None:
-            await asyncio.sleep(0.2)
+
+        async def acknowledged() -> httpx.Response | None:
+            return await self._send(send, path, body, headers)
+
+        answer = await eventually(acknowledged, within_seconds=60, every=0.2)
+        assert answer is not None
         return answer.json()
 
     async def _send(
