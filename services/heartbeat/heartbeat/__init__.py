@@ -1,1 +1,1 @@
-"""."""
+"""The heartbeat service: who is alive, found from the log of beats alone."""
