@@ -15,7 +15,6 @@ from typing import Protocol, TypeVar, overload
 
 import httpx
 
-from spotkeeper.embedded import unprivileged
 from spotkeeper.embedded.artifacts import LOCK
 from spotkeeper.embedded.child import HOST, accepts, free_port
 from spotkeeper.embedded.kafka import Kafka
@@ -46,7 +45,6 @@ class EmbeddedStack:
     """Both started here, so that tests may kill and restart them."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self.broker = Kafka(folder / "kafka", log=folder / "logs" / "kafka.log")
         self.database = Postgres(folder / "postgres", log=folder / "logs" / "postgres.log")
         self.kafka = self.broker.bootstrap_servers
@@ -58,7 +56,6 @@ class EmbeddedStack:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(self.broker.stop(), self.database.stop())
-        unprivileged.remove(self._folder / "postgres")
 
     def dsn(self, service: str) -> str:
         return self.database.dsn(service)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spotkeeper.embedded import unprivileged
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.embedded.roles import Passwords
 
@@ -52,7 +51,6 @@ class DataFolder:
 
     def empty(self) -> None:
         """Remove all data; the lock must be held."""
-        unprivileged.remove(self.postgres)
         for entry in self._path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)

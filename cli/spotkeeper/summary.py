@@ -110,7 +110,7 @@ async def _listen(http: httpx.AsyncClient, fleet: Fleet, screen: Screen) -> None
     while True:
         try:
             async for kind, text in events(http):
-                agent = json.loads(text).get("agent_id", "")
+                agent = json.loads(text)["data"].get("agent_id", "")
                 at = clock.now().astimezone().strftime("%H:%M:%S")
                 fleet.events.append(f"{at} {kind} {agent}")
                 if not screen.is_terminal:

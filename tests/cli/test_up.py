@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-from spotkeeper.embedded import unprivileged
 from spotkeeper.embedded.child import HOST, free_port
 from tests.cli.test_child import lives
 from tests.stack import eventually
@@ -96,10 +95,8 @@ async def running_up(folder: Path, *options: str, **variables: str) -> AsyncIter
 
 
 @pytest.fixture(scope="module")
-async def folder(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    made = tmp_path_factory.mktemp("up")
-    yield made
-    unprivileged.remove(made / "postgres")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
 
 
 async def test_a_stack_is_made_stopped_and_started_again_with_all_it_knew(folder: Path) -> None:

