@@ -1,0 +1,89 @@
+"""`python -m gateway` serves; `python -m gateway openapi` prints the OpenAPI document."""
+
+import json
+import socket
+import sys
+from functools import partial
+
+import uvicorn
+import uvloop
+
+from chassis.health import OperationsServer
+from chassis.log import get_logger, set_up_logging
+from gateway.app import application, framework
+from gateway.connections import LimitedHttp
+from gateway.running import NAME, Gateway
+from gateway.settings import GatewaySettings
+
+log = get_logger()
+
+USAGE = "usage: python -m gateway [run|openapi]\n"
+
+
+def main(words: list[str]) -> int:
+    """Do what the words say; 2 if they are unknown."""
+    match words:
+        case [] | ["run"]:
+            settings = GatewaySettings()
+            set_up_logging(NAME, settings.log_level)
+            uvloop.run(serve(settings))
+        case ["openapi"]:
+            document = framework(None).openapi()
+            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        case ["--help"] | ["-h"]:
+            sys.stdout.write(USAGE)
+        case _:
+            sys.stderr.write(USAGE)
+            return 2
+    return 0
+
+
+class Server(uvicorn.Server):
+    """Serves a gateway until SIGTERM; open requests are finished, open streams are ended."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: they would never end by themselves."""
+        self._gateway.events.close()
+        await super().shutdown(sockets)
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    gateway = Gateway.of(settings)
+    operations = OperationsServer(
+        gateway.health, host=settings.operations_host, port=settings.operations_port
+    )
+    config = uvicorn.Config(
+        application(gateway),
+        host=settings.host,
+        port=settings.port,
+        http=partial(  # type: ignore[arg-type]
+            LimitedHttp,
+            header_bytes=settings.header_bytes,
+            head_seconds=settings.head_seconds,
+        ),
+        ws="none",
+        loop="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=15,
+        backlog=2_048,
+    )
+    log.info("started", operations=await operations.start())
+    try:
+        await Server(config, gateway).serve()
+    finally:
+        await operations.stop()
+        log.info("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

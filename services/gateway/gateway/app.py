@@ -1,0 +1,62 @@
+"""Where everything is put together: the parts, the routes, and the door in front of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from chassis.asking import NoAnswer
+from chassis.producer import BusUnavailable
+from gateway.door import Door
+from gateway.errors import response_to
+from gateway.openapi import document_of
+from gateway.routes import (
+    admin,
+    agents,
+    config,
+    heartbeat,
+    history,
+    operations,
+    registration,
+    stream,
+)
+from gateway.running import Gateway
+from spotkeeper_contracts import Refused
+
+SUBJECTS = (registration, heartbeat, config, stream, agents, history, admin, operations)
+"""Each serves some paths; a fixed path stands before one with a parameter that would take it."""
+
+
+def application(gateway: Gateway) -> ASGIApp:
+    """The ASGI application of a gateway, which it starts and stops."""
+    app = framework(gateway)
+    return Door(app, gateway.heartbeats, gateway.settings)
+
+
+def framework(gateway: Gateway | None) -> FastAPI:
+    """The routes alone; without a gateway they can be documented but not served."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        assert gateway is not None
+        gateway.start()
+        yield
+        await gateway.stop()
+
+    app = FastAPI(lifespan=lifespan, redirect_slashes=False, redoc_url=None)
+    app.state.gateway = gateway
+    for subject in SUBJECTS:
+        app.include_router(subject.routes)
+    for error in (Refused, RequestValidationError, HTTPException, BusUnavailable, NoAnswer):
+        app.add_exception_handler(error, _respond)
+    document = document_of(app)
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    return app
+
+
+async def _respond(_: Request, error: Exception) -> Response:
+    return response_to(error)

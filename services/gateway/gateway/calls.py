@@ -1,0 +1,109 @@
+"""What a route may name in its parameters: the gateway, its caller, their agent, and the bus."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from chassis import clock
+from gateway.auth import Caller
+from gateway.running import Gateway
+from gateway.views import KnownAgent
+from spotkeeper_contracts import Request as Question
+from spotkeeper_contracts import ids
+from spotkeeper_contracts.clients import ClientRequest
+from spotkeeper_contracts.values import Text
+
+
+class Asking:
+    """Asks owners on behalf of one call, and lets the caller read its own writes.
+
+    `request_id` is the same for each repeat under one `Idempotency-Key`, else it is new.
+    """
+
+    def __init__(self, request: Request, idempotency_key: str | None) -> None:
+        self._gateway: Gateway = request.app.state.gateway
+        self._caller: Caller = request.state.caller
+        self._traceparent: str | None = request.state.head.traceparent
+        self.repeatable = idempotency_key is not None
+        self.request_id = (
+            clock.new_id()
+            if idempotency_key is None
+            else ids.request_id(
+                self._caller.client, f"{request.method} {_route_path(request)}", idempotency_key
+            )
+        )
+
+    async def __call__(self, question: Question, *, timeout_seconds: float | None = None) -> Any:
+        """The owner's answer, once the view has seen what it changed.
+
+        Raises `Refused`, `NoAnswer` or `BusUnavailable`, which become responses.
+        """
+        settings = self._gateway.settings
+        reply = await self._gateway.asker.ask(
+            question,
+            actor=self._caller.actor,
+            client_id=self._caller.client,
+            request_id=clock.new_id() if question.reads_only else self.request_id,
+            timeout_seconds=timeout_seconds or settings.ask_timeout_seconds,
+            traceparent=self._traceparent,
+        )
+        if reply.revision is not None and not question.reads_only:
+            of_client = isinstance(question, ClientRequest)
+            view = self._gateway.client_states if of_client else self._gateway.agent_states
+            await view.reached(
+                question.key, reply.revision, timeout_seconds=settings.view_timeout_seconds
+            )
+        return reply
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+def _own_agent(
+    request: Request,
+    agent_id: Annotated[
+        str, Path(description="The agent's id.", json_schema_extra={"format": "uuid"})
+    ],
+    x_instance_id: Annotated[
+        str | None, Header(description="The instance that the call comes from.")
+    ] = None,
+) -> KnownAgent:
+    agent: KnownAgent = request.state.agent
+    return agent
+
+
+def _ask(request: Request) -> Asking:
+    return Asking(request, None)
+
+
+def _ask_once(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[\x21-\x7E]{1,255}$",
+            description="The same key and body get the same answer for 24 hours.",
+        ),
+    ] = None,
+) -> Asking:
+    return Asking(request, idempotency_key)
+
+
+def _route_path(request: Request) -> str:
+    return str(request.scope["route"].path)
+
+
+Running = Annotated[Gateway, Depends(_gateway)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]
+OwnAgent = Annotated[KnownAgent, Depends(_own_agent)]
+Ask = Annotated[Asking, Depends(_ask)]
+AskOnce = Annotated[Asking, Depends(_ask_once)]
+Cursor = Annotated[Text | None, Query(description="`next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Items on one page.")]

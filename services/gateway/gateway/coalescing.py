@@ -1,0 +1,129 @@
+"""Appending beats by group commit: what arrives while a record is on its way goes in the next.
+
+So there is no added wait at low load, and records grow with the load. Each second an idle partition
+gets an empty record, a tick, by which its reader learns that time went on and beats could be heard.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from chassis import clock
+from chassis.envelope import partition_for
+from chassis.producer import BusUnavailable, Producer
+from gateway import metrics
+from spotkeeper_contracts import PARTITIONS
+from spotkeeper_contracts.presence import HEARTBEATS_TYPE, Beat, encode_beats
+from spotkeeper_contracts.topics import AGENT_HEARTBEATS
+from spotkeeper_contracts.values import rfc3339
+
+
+@dataclass
+class _Batch:
+    """The beats of one record, and whether the broker acknowledged it, once that is known."""
+
+    beats: list[Beat] = field(default_factory=list)
+    acknowledged: "asyncio.Future[bool]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass
+class _Partition:
+    number: int
+    batches: deque[_Batch] = field(default_factory=deque)
+    flushing: asyncio.Task[None] | None = None
+
+
+class Coalescer:
+    """Appends beats to `agent-heartbeats`, with at most one record of a partition on its way."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        *,
+        waiting_limit: int,
+        beats_per_record: int,
+        acknowledge_seconds: float,
+    ) -> None:
+        self._producer = producer
+        self._waiting_limit = waiting_limit
+        self._beats_per_record = beats_per_record
+        self._acknowledge_seconds = acknowledge_seconds
+        self._waiting = 0
+        self._partitions = [_Partition(number) for number in range(PARTITIONS)]
+
+    async def append(self, beat: Beat) -> None:
+        """Return once the broker has the beat; raises `BusUnavailable` if that fails or drags on.
+
+        A beat that was given up may still be appended later, which does no harm.
+        """
+        if self._waiting >= self._waiting_limit or not self._producer.ready:
+            raise BusUnavailable("heartbeats find no broker, or too many wait for it")
+        partition = self._partitions[partition_for(beat.agent_id)]
+        batches = partition.batches
+        if not batches or len(batches[-1].beats) >= self._beats_per_record:
+            batches.append(_Batch())
+        batch = batches[-1]
+        batch.beats.append(beat)
+        self._waiting += 1
+        metrics.BEATS_WAITING.set(self._waiting)
+        self._flush(partition)
+        try:
+            async with asyncio.timeout(self._acknowledge_seconds):
+                acknowledged = await asyncio.shield(batch.acknowledged)
+        except TimeoutError as error:
+            raise BusUnavailable("heartbeats are not acknowledged in time") from error
+        if not acknowledged:
+            raise BusUnavailable("heartbeats are not acknowledged")
+
+    async def tick_for_ever(self, *, tick_seconds: float) -> None:
+        """Append a record to every partition each second, an empty one where no beats wait."""
+        while True:
+            start = clock.monotonic()
+            for partition in self._partitions:
+                if self._producer.ready and partition.flushing is None:
+                    partition.batches.append(_Batch())
+                    self._flush(partition)
+            await asyncio.sleep(max(0.0, start + tick_seconds - clock.monotonic()))
+
+    async def drain(self) -> None:
+        """Wait for the records that are on their way."""
+        flushing = [p.flushing for p in self._partitions if p.flushing is not None]
+        await asyncio.gather(*flushing)
+
+    def _flush(self, partition: _Partition) -> None:
+        if partition.flushing is None:
+            partition.flushing = asyncio.create_task(self._send_batches(partition))
+
+    async def _send_batches(self, partition: _Partition) -> None:
+        try:
+            while partition.batches:
+                batch = partition.batches.popleft()
+                acknowledged = await self._send(partition.number, batch.beats)
+                self._waiting -= len(batch.beats)
+                metrics.BEATS_WAITING.set(self._waiting)
+                batch.acknowledged.set_result(acknowledged)
+        finally:
+            partition.flushing = None
+
+    async def _send(self, partition: int, beats: list[Beat]) -> bool:
+        metrics.BEATS_PER_RECORD.observe(len(beats))
+        try:
+            await self._producer.send_raw(
+                AGENT_HEARTBEATS.name, partition, encode_beats(beats), _headers()
+            )
+        except BusUnavailable:
+            return False
+        return True
+
+
+def _headers() -> list[tuple[str, bytes]]:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(clock.new_id()).encode()),
+        ("ce_source", b"/spotkeeper/gateway"),
+        ("ce_type", HEARTBEATS_TYPE.encode()),
+        ("ce_time", rfc3339(clock.now()).encode()),
+        ("content-type", b"application/json"),
+    ]

@@ -1,0 +1,64 @@
+"""A request's head: the headers that the gateway itself reads, in one pass, within limits."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chassis import clock
+
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_LINE_BYTES = 4  # ": " and the line's end, which every header has beside name and value
+
+
+@dataclass(slots=True)
+class Head:
+    """What the headers say; `request_id` is the caller's own if it is plain, else a new one."""
+
+    request_id: bytes
+    size_bytes: int
+    authorization: bytes | None = None
+    content_type: bytes | None = None
+    content_length: bytes | None = None
+    chunked: bool = False
+    instance_id: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows."""
+        return self.chunked or self.content_length not in (None, b"0")
+
+    @property
+    def says_json(self) -> bool:
+        """Whether the body is declared as JSON; one of no declared type is taken for it."""
+        if self.content_type is None:
+            return True
+        media_type = self.content_type.partition(b";")[0].strip().lower()
+        return media_type == b"application/json" or (
+            media_type.startswith(b"application/") and media_type.endswith(b"+json")
+        )
+
+
+def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    """The head of a request; the names of ASGI headers are in lower case."""
+    head = Head(b"", 0)
+    for name, value in headers:
+        head.size_bytes += len(name) + len(value) + _LINE_BYTES
+        match name:
+            case b"authorization":
+                head.authorization = value
+            case b"content-type":
+                head.content_type = value
+            case b"content-length":
+                head.content_length = value
+            case b"transfer-encoding":
+                head.chunked = True
+            case b"x-instance-id":
+                head.instance_id = value.decode("latin-1")
+            case b"x-request-id" if _PLAIN_ID.fullmatch(value):
+                head.request_id = value
+            case b"traceparent" if _TRACEPARENT.fullmatch(value):
+                head.traceparent = value.decode()
+    head.request_id = head.request_id or str(clock.new_id()).encode()
+    return head

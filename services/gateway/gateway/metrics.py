@@ -1,0 +1,25 @@
+"""The gateway's own metrics, beside those of every service."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from chassis.metrics import LATENCY_SECONDS
+
+REQUEST_SECONDS = Histogram(
+    "spotkeeper_http_request_seconds",
+    "Time from a request's head to the end of its response, by route and status.",
+    ["method", "route", "status"],
+    buckets=LATENCY_SECONDS,
+)
+BEATS = Counter(
+    "spotkeeper_beats_total", "Heartbeats by outcome (taken, not-primary, refused).", ["outcome"]
+)
+BEATS_WAITING = Gauge("spotkeeper_beats_waiting", "Heartbeats that wait for the broker.")
+BEATS_PER_RECORD = Histogram(
+    "spotkeeper_beats_per_record",
+    "Heartbeats in one record; 0 is a tick.",
+    buckets=(0, 1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+STREAM_LISTENERS = Gauge("spotkeeper_stream_listeners", "Open event streams.")
+STREAM_OVERFLOWS = Counter(
+    "spotkeeper_stream_overflows_total", "Listeners let go because they read too slowly."
+)

@@ -1,0 +1,41 @@
+"""The public probes, and the documentation: open to everyone, telling of nobody's data."""
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from gateway.calls import Running
+from gateway.openapi import ALWAYS, responses_of
+from gateway.values import with_example
+
+routes = APIRouter(tags=["operations"], responses=responses_of(ALWAYS))
+
+
+class Alive(BaseModel):
+    """The gateway lives."""
+
+    model_config = with_example({"alive": True})
+
+    alive: bool
+
+
+class Readiness(BaseModel):
+    """Whether the gateway is ready, and each of its parts."""
+
+    model_config = with_example({"ready": True, "parts": {"producer": "ok", "views": "ok"}})
+
+    ready: bool
+    parts: dict[str, str]
+
+
+@routes.get("/livez", operation_id="livez")
+async def livez() -> Alive:
+    """Whether the gateway lives; that never depends on the broker."""
+    return Alive(alive=True)
+
+
+@routes.get("/readyz", operation_id="readyz", responses={503: {"model": Readiness}})
+async def readyz(gateway: Running, out: Response) -> Readiness:
+    """Whether the gateway can serve, with each thing that it depends on."""
+    health = gateway.look()
+    out.status_code = 200 if health.ready else 503
+    return Readiness.model_validate(health.report())

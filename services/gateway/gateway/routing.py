@@ -1,0 +1,116 @@
+"""The one way in which every route of the contract is checked, and documented, before it runs.
+
+The order is the contract's: token, role, rate, agent, instance, then the body. A route says who may
+call it with `@open_to(…)`; all else follows from its path, its method and its body.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import errors
+from gateway.auth import Audience, Caller
+from gateway.bodies import parse_json
+from gateway.errors import Problem
+from gateway.heads import Head
+from gateway.heartbeats import NOT_PRIMARY
+from gateway.openapi import problems_of, responses_of, security_of
+from gateway.running import Gateway
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def open_to(
+    audience: Audience, *problems: Problem, fenced: bool = True
+) -> Callable[[Endpoint], Endpoint]:
+    """Declare who may call a route, and the problems that are its own.
+
+    A fenced route looks at `X-Instance-Id`; one that is not decides for itself.
+    """
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.__dict__.update(audience=audience, problems=problems, fenced=fenced)
+        return endpoint
+
+    return declare
+
+
+def router(tag: str) -> APIRouter:
+    """A router whose routes are all checked here."""
+    return APIRouter(tags=[tag], route_class=ContractRoute)
+
+
+class ContractRoute(APIRoute):
+    """A route that admits its caller and finds their agent before it looks at the body."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.audience: Audience = endpoint.__dict__["audience"]
+        self.fenced: bool = endpoint.__dict__["fenced"]
+        options["strict_content_type"] = False
+        options["openapi_extra"] = {
+            **(options.get("openapi_extra") or {}),
+            "security": security_of(self.audience),
+        }
+        super().__init__(path, endpoint, **options)
+        own: tuple[Problem, ...] = endpoint.__dict__["problems"]
+        self.responses = {
+            **responses_of([*problems_of(self, self.audience), *own]),
+            **self.responses,
+        }
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """The framework's handler behind the contract's checks."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            gateway: Gateway = request.app.state.gateway
+            head: Head = request.state.head
+            caller = gateway.admission.admit(head, self.audience)
+            request.state.caller = caller
+            outcome = None
+            if "agent_id" in request.path_params:
+                outcome = await self._find_agent(request, gateway, caller)
+            if self.body_field is not None:
+                request = _JsonRequest(request.scope, request.receive)
+                await request.check(head)
+            response = await handle(request)
+            if outcome is not None:
+                response.headers["X-Outcome"] = outcome
+            return response
+
+        return checked
+
+    async def _find_agent(self, request: Request, gateway: Gateway, caller: Caller) -> str | None:
+        """Put the caller's agent into the request's state; return what a read's answer tells.
+
+        The view may be behind a switch of instances, so a change is not refused on its word alone.
+        """
+        head: Head = request.state.head
+        agent = await gateway.agents.own(request.path_params["agent_id"], caller)
+        if self.fenced and request.method != "GET" and not agent.is_primary(head.instance_id):
+            agent = await gateway.agents.fresh(agent.state.agent_id, caller)
+            if not agent.is_primary(head.instance_id):
+                raise errors.NOT_PRIMARY.refused()
+        request.state.agent = agent
+        return None if agent.is_primary(head.instance_id) or not self.fenced else NOT_PRIMARY
+
+
+class _JsonRequest(Request):
+    """A request whose JSON is parsed by the contract's rules."""
+
+    async def check(self, head: Head) -> None:
+        """Parse the body; raises `Refused` with 415 or 400."""
+        body = await self.body()
+        if not body:
+            return
+        if not head.says_json:
+            raise errors.NOT_JSON.refused()
+        self._parsed = parse_json(body)
+
+    async def json(self) -> Any:
+        """The body as it was parsed."""
+        return self._parsed

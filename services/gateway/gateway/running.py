@@ -1,0 +1,115 @@
+"""What a running gateway consists of: the parts that routes use, made once and wired here."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from chassis.asking import Asker
+from chassis.health import Health
+from chassis.producer import Producer
+from chassis.view import View, Views
+from gateway.auth import Admission, Tokens
+from gateway.coalescing import Coalescer
+from gateway.events import EventStream
+from gateway.heartbeats import Heartbeats
+from gateway.rates import Rates
+from gateway.settings import GatewaySettings
+from gateway.views import Agents
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.clients import ClientState
+from spotkeeper_contracts.commands import CommandQueue
+
+NAME = "gateway"
+HEALTH_SECONDS = 0.5
+
+
+@dataclass
+class Gateway:
+    """The parts of one gateway; it starts and serves whether or not the broker is there."""
+
+    settings: GatewaySettings
+    health: Health
+    producer: Producer
+    asker: Asker
+    views: Views
+    client_states: View[ClientState]
+    agent_states: View[AgentState]
+    agents: Agents
+    admission: Admission
+    coalescer: Coalescer
+    heartbeats: Heartbeats
+    events: EventStream
+    _background: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "Gateway":
+        """A gateway that has not started yet."""
+        bus = settings.kafka_bootstrap_servers
+        producer = Producer(bus, client_id=NAME, send_timeout_seconds=settings.send_timeout_seconds)
+        asker = Asker(producer, bus, reply_partition=settings.reply_partition, source=NAME)
+        clients, states, queues = View(ClientState), View(AgentState), View(CommandQueue)
+        views = Views(
+            bus, {ClientState: clients, AgentState: states, CommandQueue: queues}, client_id=NAME
+        )
+        agents = Agents(states, queues, asker, ask_timeout_seconds=settings.ask_timeout_seconds)
+        admin = settings.admin_token
+        tokens = Tokens(clients, admin_token=None if admin is None else admin.get_secret_value())
+        rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
+        admission = Admission(views, tokens, rates)
+        coalescer = Coalescer(
+            producer,
+            waiting_limit=settings.waiting_beats,
+            beats_per_record=settings.beats_per_record,
+            acknowledge_seconds=settings.acknowledge_seconds,
+        )
+        return cls(
+            settings,
+            Health("producer", "replies", "views", "events"),
+            producer,
+            asker,
+            views,
+            clients,
+            states,
+            agents,
+            admission,
+            coalescer,
+            Heartbeats(admission, agents, coalescer),
+            EventStream(settings),
+        )
+
+    def start(self) -> None:
+        """Begin to connect to the broker; nothing here waits for it."""
+        self.asker.start()
+        self.views.start()
+        self.events.start()
+        create = asyncio.get_running_loop().create_task
+        ticks = self.coalescer.tick_for_ever(tick_seconds=self.settings.tick_seconds)
+        self._background = [
+            create(self.producer.start()),
+            create(ticks),
+            create(self._look_after_health()),
+        ]
+
+    async def stop(self) -> None:
+        """Close in the order in which parts need each other; answers are listened to last."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.events.stop()
+        await self.coalescer.drain()
+        await self.producer.stop()
+        await self.views.stop()
+        await self.asker.stop()
+
+    def look(self) -> Health:
+        """The health of each part at this moment."""
+        broker = "the broker is away"
+        self.health.set("producer", ok=self.producer.ready, text=broker)
+        self.health.set("replies", ok=self.asker.ready, text="answers would not be heard")
+        self.health.set("views", ok=self.views.ready, text="not read, or the broker is away")
+        self.health.set("events", ok=self.events.ready, text=broker)
+        return self.health
+
+    async def _look_after_health(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(HEALTH_SECONDS)

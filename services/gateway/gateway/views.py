@@ -1,0 +1,106 @@
+"""Agents as the gateway knows them: the view of their states, and their ready-made answers."""
+
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.asking import Asker
+from chassis.view import View
+from gateway.auth import Caller
+from gateway.errors import AGENT_DELETED, AGENT_NOT_FOUND
+from spotkeeper_contracts.agents import AgentAnswer, AgentState, GetAgent
+from spotkeeper_contracts.commands import CommandQueue
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgent:
+    """An agent's state, with the answer that its heartbeats get."""
+
+    state: AgentState
+    client: str
+    answer: bytes
+    headers: RawHeaders
+
+    def is_primary(self, instance_id: str | None) -> bool:
+        """Whether a call that names this instance (or none) may act for the agent."""
+        return instance_id is None or instance_id == self.state.instance_id
+
+
+class Agents:
+    """Every agent that the view has seen; for one that it has not, the registry is asked."""
+
+    def __init__(
+        self,
+        states: View[AgentState],
+        queues: View[CommandQueue],
+        asker: Asker,
+        *,
+        ask_timeout_seconds: float,
+    ) -> None:
+        self._states = states
+        self._queues = queues
+        self._asker = asker
+        self._timeout = ask_timeout_seconds
+        self._known: dict[str, KnownAgent] = {}
+        states.on_change.append(lambda key, _old, _new: self._prepare(key))
+        queues.on_change.append(lambda key, _old, _new: self._prepare(key))
+
+    async def own(self, agent_id: str, caller: Caller) -> KnownAgent:
+        """The caller's agent of this id; raises `Refused` with 404 or 410.
+
+        Another client's agent is not found, as if it did not exist.
+        """
+        id = _uuid(agent_id)
+        known = self._known.get(str(id)) or await self.fresh(id, caller)
+        if known.client != caller.client:
+            raise AGENT_NOT_FOUND.refused()
+        if known.state.deleted:
+            raise AGENT_DELETED.refused()
+        return known
+
+    async def fresh(self, agent_id: UUID, caller: Caller) -> KnownAgent:
+        """The agent as its owner knows it now; raises what the owner refuses with."""
+        request = GetAgent(agent_id=agent_id, client_id=caller.client_id)
+        answer: AgentAnswer = await self._asker.ask(
+            request, actor=caller.actor, client_id=caller.client, timeout_seconds=self._timeout
+        )
+        self._states.put(str(agent_id), answer.state)
+        return self._known[str(agent_id)]
+
+    def _prepare(self, key: str) -> None:
+        """Make the answer anew, since what it tells has changed."""
+        state, queue = self._states.get(key), self._queues.get(key)
+        if state is None:
+            self._known.pop(key, None)
+            return
+        version = state.config.config_version
+        answer = {
+            "success": True,
+            "commands_pending": queue is not None and queue.deliverable > 0,
+            "config_version": version,
+        }
+        body = json.dumps(answer, separators=(",", ":")).encode()
+        self._known[key] = KnownAgent(
+            state,
+            str(state.client_id),
+            body,
+            [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-config-version", str(version).encode()),
+                (b"x-agent-epoch", str(state.epoch).encode()),
+            ],
+        )
+
+
+def _uuid(text: str) -> UUID:
+    """The id in its one canonical form; anything else names no agent."""
+    try:
+        id = UUID(text)
+    except ValueError:
+        raise AGENT_NOT_FOUND.refused() from None
+    if str(id) != text.lower():
+        raise AGENT_NOT_FOUND.refused()
+    return id
