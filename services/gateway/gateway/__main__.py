@@ -1,9 +1,11 @@
 """`python -m gateway` serves; `python -m gateway openapi` prints the OpenAPI document."""
 
 import json
+import signal
 import socket
 import sys
 from functools import partial
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -45,9 +47,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._gateway = gateway
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at the first signal; the stop is orderly, so the process ends with 0."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: they would never end by themselves."""
-        self._gateway.events.close()
+        self._gateway.stopping()
         await super().shutdown(sockets)
 
 
@@ -71,6 +78,7 @@ async def serve(settings: GatewaySettings) -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
+        log_level="warning",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 from chassis.asking import NoAnswer
 from chassis.producer import BusUnavailable
 from gateway.door import Door
-from gateway.errors import response_to
+from gateway.errors import METHOD_NOT_ALLOWED, response_to
 from gateway.openapi import document_of
 from gateway.routes import (
     admin,
@@ -29,6 +30,15 @@ from spotkeeper_contracts import Refused
 
 SUBJECTS = (registration, heartbeat, config, stream, agents, history, admin, operations)
 """Each serves some paths; a fixed path stands before one with a parameter that would take it."""
+
+EXCEPTIONS = (
+    Refused,
+    RequestValidationError,
+    HTTPException,
+    BusUnavailable,
+    NoAnswer,
+    Exception,
+)
 
 
 def application(gateway: Gateway) -> ASGIApp:
@@ -47,16 +57,31 @@ def framework(gateway: Gateway | None) -> FastAPI:
         yield
         await gateway.stop()
 
-    app = FastAPI(lifespan=lifespan, redirect_slashes=False, redoc_url=None)
+    app = FastAPI(lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
     for subject in SUBJECTS:
         app.include_router(subject.routes)
-    for error in (Refused, RequestValidationError, HTTPException, BusUnavailable, NoAnswer):
+    for error in EXCEPTIONS:
         app.add_exception_handler(error, _respond)
     document = document_of(app)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
 
-async def _respond(_: Request, error: Exception) -> Response:
-    return response_to(error)
+async def _respond(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED.status:
+        error.headers = {"Allow": _methods_of(request)}
+    return response_to(error, request.state.head.request_id)
+
+
+def _methods_of(request: Request) -> str:
+    """All methods of a path; the framework itself knows those of one route only."""
+    path = request.scope["path"]
+    routes = (route for subject in SUBJECTS for route in subject.routes.routes)
+    found = {
+        method
+        for route in routes
+        if isinstance(route, APIRoute) and route.path_regex.match(path)
+        for method in route.methods or ()
+    }
+    return ", ".join(sorted(found))

@@ -38,21 +38,18 @@ class Asking:
 
         Raises `Refused`, `NoAnswer` or `BusUnavailable`, which become responses.
         """
-        settings = self._gateway.settings
-        reply = await self._gateway.asker.ask(
+        reply = await self._gateway.owners.ask(
             question,
-            actor=self._caller.actor,
-            client_id=self._caller.client,
-            request_id=clock.new_id() if question.reads_only else self.request_id,
-            timeout_seconds=timeout_seconds or settings.ask_timeout_seconds,
+            self._caller,
+            request_id=None if question.reads_only else self.request_id,
             traceparent=self._traceparent,
+            timeout_seconds=timeout_seconds,
         )
         if reply.revision is not None and not question.reads_only:
             of_client = isinstance(question, ClientRequest)
             view = self._gateway.client_states if of_client else self._gateway.agent_states
-            await view.reached(
-                question.key, reply.revision, timeout_seconds=settings.view_timeout_seconds
-            )
+            limit = self._gateway.settings.view_timeout_seconds
+            await view.reached(question.key, reply.revision, timeout_seconds=limit)
         return reply
 
 

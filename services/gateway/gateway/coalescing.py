@@ -33,6 +33,7 @@ class _Partition:
     number: int
     batches: deque[_Batch] = field(default_factory=deque)
     flushing: asyncio.Task[None] | None = None
+    sent_at: float = 0.0
 
 
 class Coalescer:
@@ -58,9 +59,9 @@ class Coalescer:
 
         A beat that was given up may still be appended later, which does no harm.
         """
-        if self._waiting >= self._waiting_limit or not self._producer.ready:
-            raise BusUnavailable("heartbeats find no broker, or too many wait for it")
         partition = self._partitions[partition_for(beat.agent_id)]
+        if self._waiting >= self._waiting_limit or not self._takes(partition):
+            raise BusUnavailable("heartbeats find no broker, or too many wait for it")
         batches = partition.batches
         if not batches or len(batches[-1].beats) >= self._beats_per_record:
             batches.append(_Batch())
@@ -88,18 +89,29 @@ class Coalescer:
             await asyncio.sleep(max(0.0, start + tick_seconds - clock.monotonic()))
 
     async def drain(self) -> None:
-        """Wait for the records that are on their way."""
+        """Wait for the records that are on their way, for as long as a beat would."""
         flushing = [p.flushing for p in self._partitions if p.flushing is not None]
-        await asyncio.gather(*flushing)
+        if flushing:
+            await asyncio.wait(flushing, timeout=self._acknowledge_seconds)
+
+    def _takes(self, partition: _Partition) -> bool:
+        """Whether the broker is there and does not keep a record of this partition waiting."""
+        stalled = (
+            partition.flushing is not None
+            and clock.monotonic() - partition.sent_at > self._acknowledge_seconds
+        )
+        return self._producer.ready and not stalled
 
     def _flush(self, partition: _Partition) -> None:
         if partition.flushing is None:
+            partition.sent_at = clock.monotonic()
             partition.flushing = asyncio.create_task(self._send_batches(partition))
 
     async def _send_batches(self, partition: _Partition) -> None:
         try:
             while partition.batches:
                 batch = partition.batches.popleft()
+                partition.sent_at = clock.monotonic()
                 acknowledged = await self._send(partition.number, batch.beats)
                 self._waiting -= len(batch.beats)
                 metrics.BEATS_WAITING.set(self._waiting)

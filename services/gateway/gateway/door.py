@@ -13,7 +13,7 @@ from chassis import clock
 from chassis.log import get_logger
 from gateway import metrics
 from gateway.bodies import read_body
-from gateway.errors import HEADERS_TOO_LARGE, response_to
+from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, response_to
 from gateway.heads import Head, read_head
 from gateway.heartbeats import Heartbeats, agent_of_heartbeat
 from gateway.settings import GatewaySettings
@@ -44,9 +44,10 @@ class Door:
         except ClientDisconnect:
             pass  # The caller went away before it had sent its request; nobody is left to answer.
         except Exception as error:
-            if response.status:
-                raise
-            await response_to(error)(scope, receive, response)
+            if not response.status:
+                await response_to(error, head.request_id)(scope, receive, response)
+            elif response.status != INTERNAL.status:
+                raise  # The server breaks off a response that cannot be completed.
         metrics.REQUEST_SECONDS.labels(scope["method"], _route_of(scope), response.status).observe(
             clock.monotonic() - start
         )

@@ -85,7 +85,7 @@ def invalid(field: str, text: str) -> Refused:
     return VALIDATION_FAILED.refused(details={field: [text]})
 
 
-def response_to(error: Exception) -> Response:
+def response_to(error: Exception, request_id: bytes) -> Response:
     """The response that an exception becomes; a bug is logged and told of in general words."""
     match error:
         case Refused():
@@ -102,7 +102,7 @@ def response_to(error: Exception) -> Response:
             return _response_to_refused(UNAVAILABLE.refused())
         case NoAnswer():
             return _response_to_refused(NO_ANSWER.refused())
-    log.error("request failed", exc_info=error)
+    log.error("request failed", request_id=request_id.decode(), exc_info=error)
     return _response_to_refused(INTERNAL.refused())
 
 

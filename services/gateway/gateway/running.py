@@ -11,6 +11,7 @@ from gateway.auth import Admission, Tokens
 from gateway.coalescing import Coalescer
 from gateway.events import EventStream
 from gateway.heartbeats import Heartbeats
+from gateway.owners import Owners
 from gateway.rates import Rates
 from gateway.settings import GatewaySettings
 from gateway.views import Agents
@@ -19,6 +20,7 @@ from spotkeeper_contracts.clients import ClientState
 from spotkeeper_contracts.commands import CommandQueue
 
 NAME = "gateway"
+SERVING = "serving"
 HEALTH_SECONDS = 0.5
 
 
@@ -30,6 +32,7 @@ class Gateway:
     health: Health
     producer: Producer
     asker: Asker
+    owners: Owners
     views: Views
     client_states: View[ClientState]
     agent_states: View[AgentState]
@@ -50,7 +53,8 @@ class Gateway:
         views = Views(
             bus, {ClientState: clients, AgentState: states, CommandQueue: queues}, client_id=NAME
         )
-        agents = Agents(states, queues, asker, ask_timeout_seconds=settings.ask_timeout_seconds)
+        owners = Owners(asker, timeout_seconds=settings.ask_timeout_seconds)
+        agents = Agents(states, queues, owners)
         admin = settings.admin_token
         tokens = Tokens(clients, admin_token=None if admin is None else admin.get_secret_value())
         rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
@@ -63,9 +67,10 @@ class Gateway:
         )
         return cls(
             settings,
-            Health("producer", "replies", "views", "events"),
+            Health(SERVING, "producer", "replies", "views", "events"),
             producer,
             asker,
+            owners,
             views,
             clients,
             states,
@@ -78,6 +83,7 @@ class Gateway:
 
     def start(self) -> None:
         """Begin to connect to the broker; nothing here waits for it."""
+        self.health.set(SERVING, ok=True)
         self.asker.start()
         self.views.start()
         self.events.start()
@@ -89,8 +95,18 @@ class Gateway:
             create(self._look_after_health()),
         ]
 
+    def stopping(self) -> None:
+        """No new requests come any more: say so, and end the streams, which have no end else."""
+        self.health.set(SERVING, ok=False, text="stopping")
+        self.events.close()
+
     async def stop(self) -> None:
-        """Close in the order in which parts need each other; answers are listened to last."""
+        """Close all parts within a limit."""
+        async with asyncio.timeout(self.settings.drain_seconds):
+            await self._stop_parts()
+
+    async def _stop_parts(self) -> None:
+        """In the order in which parts need each other; answers are listened to last."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
-from chassis.asking import Asker
 from chassis.view import View
 from gateway.auth import Caller
 from gateway.errors import AGENT_DELETED, AGENT_NOT_FOUND
+from gateway.owners import Owners
 from spotkeeper_contracts.agents import AgentAnswer, AgentState, GetAgent
 from spotkeeper_contracts.commands import CommandQueue
 
@@ -35,14 +35,11 @@ class Agents:
         self,
         states: View[AgentState],
         queues: View[CommandQueue],
-        asker: Asker,
-        *,
-        ask_timeout_seconds: float,
+        owners: Owners,
     ) -> None:
         self._states = states
         self._queues = queues
-        self._asker = asker
-        self._timeout = ask_timeout_seconds
+        self._owners = owners
         self._known: dict[str, KnownAgent] = {}
         states.on_change.append(lambda key, _old, _new: self._prepare(key))
         queues.on_change.append(lambda key, _old, _new: self._prepare(key))
@@ -63,9 +60,7 @@ class Agents:
     async def fresh(self, agent_id: UUID, caller: Caller) -> KnownAgent:
         """The agent as its owner knows it now; raises what the owner refuses with."""
         request = GetAgent(agent_id=agent_id, client_id=caller.client_id)
-        answer: AgentAnswer = await self._asker.ask(
-            request, actor=caller.actor, client_id=caller.client, timeout_seconds=self._timeout
-        )
+        answer: AgentAnswer = await self._owners.ask(request, caller)
         self._states.put(str(agent_id), answer.state)
         return self._known[str(agent_id)]
 

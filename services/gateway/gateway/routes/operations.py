@@ -1,10 +1,12 @@
 """The public probes, and the documentation: open to everyone, telling of nobody's data."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from gateway.calls import Running
 from gateway.openapi import ALWAYS, responses_of
+from gateway.reference import page_of
 from gateway.values import with_example
 
 routes = APIRouter(tags=["operations"], responses=responses_of(ALWAYS))
@@ -39,3 +41,9 @@ async def readyz(gateway: Running, out: Response) -> Readiness:
     health = gateway.look()
     out.status_code = 200 if health.ready else 503
     return Readiness.model_validate(health.report())
+
+
+@routes.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """The documentation as a page."""
+    return HTMLResponse(page_of(request.app.openapi()))
