@@ -80,7 +80,10 @@ class ClientsBody(BaseModel):
     """Clients, the newest first."""
 
     model_config = with_example(
-        {"items": [{**_CLIENT, "timestamp": "2024-11-20T08:00:00Z"}], "next_cursor": None}
+        {
+            "items": [{**_CLIENT, "timestamp": "2024-11-20T08:00:00Z"}],
+            "next_cursor": "MTczMjYxNTIwMC4w",
+        }
     )
 
     items: list[ListedClient]
@@ -90,7 +93,9 @@ class ClientsBody(BaseModel):
 class NewToken(BaseModel):
     """A token to create."""
 
-    model_config = with_example({"role": "viewer", "label": "dashboard", "expires_at": None})
+    model_config = with_example(
+        {"role": "viewer", "label": "dashboard", "expires_at": "2030-01-01T00:00:00Z"}
+    )
 
     role: Role
     label: Text | None = None
@@ -115,7 +120,7 @@ class CreatedTokenBody(BaseModel):
                 "id": "0192f3a4-5b6c-7d8e-9f00-112233445566",
                 "token": _TOKEN,
                 "role": "viewer",
-                "expires_at": None,
+                "expires_at": "2030-01-01T00:00:00Z",
             }
         }
     )

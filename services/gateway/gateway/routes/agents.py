@@ -57,7 +57,7 @@ class AgentBody(AgentDetail):
 class AgentsBody(BaseModel):
     """Agents, the one registered last first."""
 
-    model_config = with_example({"items": [_EXAMPLE], "next_cursor": None})
+    model_config = with_example({"items": [_EXAMPLE], "next_cursor": "MTczMjYxNTIwMC4w"})
 
     items: list[AgentDetail]
     next_cursor: str | None

@@ -144,7 +144,7 @@ class ConfigHistoryBody(BaseModel):
                     "timestamp": "2024-11-26T10:00:00Z",
                 }
             ],
-            "next_cursor": None,
+            "next_cursor": "MTczMjYxNTIwMC4w",
         }
     )
 

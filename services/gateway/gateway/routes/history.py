@@ -37,7 +37,7 @@ class EventsBody(BaseModel):
                     "timestamp": "2024-11-26T10:00:00Z",
                 }
             ],
-            "next_cursor": None,
+            "next_cursor": "MTczMjYxNTIwMC4w",
         }
     )
 

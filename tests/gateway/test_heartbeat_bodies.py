@@ -1,0 +1,105 @@
+"""The fast decoder and the framework's validation are one contract."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from fastapi.exceptions import RequestValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import body_of, details_of
+from gateway.heartbeats import Heartbeat, HeartbeatBody, decode, decode_by_reference
+from spotkeeper_contracts import Refused
+
+Outcome = Heartbeat | dict[str, Any]
+ZONES = st.sampled_from(["", "Z", "+00:00", "-11:30"])
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "status": st.sampled_from(["online", "degraded", "stopping", "offline", "", 1]),
+    "timestamp": st.one_of(
+        st.builds(lambda at, zone: at.isoformat() + zone, st.datetimes(), ZONES),
+        st.sampled_from([
+            "2024-11-26T10:00:00Z", "2024-13-26T10:00:00Z", "0001-01-01T00:00:00+05:00",
+            "2024-11-26", "1732615200", "2024-11-26T10:00:00.123456789Z",
+        ]),
+    ),
+    "current_mode": st.sampled_from(["spot", "ondemand", "on-demand", "on_demand", "Spot"]),
+    "current_pool_id": st.text(max_size=3) | st.sampled_from(["t3.medium.us-east-1a", "x" * 129]),
+    "spot_price": st.floats(allow_nan=True) | st.integers() | st.text(max_size=2),
+    "ondemand_price": st.sampled_from([0, 0.0416, 1000, 1000.5, -1, "0.1", True]),
+    "instance_id": st.sampled_from(["i-1", "i-", "i-1\n", "i-a_b", "I-1", "i-" + "a" * 61]),
+    "agent_version": st.text(max_size=4) | st.sampled_from(["x" * 256, "4.0.0\n", "a\0b"]),
+    "config_version": st.integers(-2, 2**32) | st.floats(0, 5) | st.booleans(),
+    "unknown": st.recursive(st.none() | st.text(max_size=2), st.lists, max_leaves=4),
+}  # fmt: skip
+OBJECTS = st.fixed_dictionaries(
+    {}, optional={name: st.none() | value for name, value in FIELDS.items()}
+)
+
+
+def outcome_of(decoder: Any, body: bytes) -> Outcome:
+    try:
+        heartbeat: Heartbeat = decoder(body)
+    except Refused as refused:
+        return body_of(refused.refusal)
+    except RequestValidationError as invalid:
+        return details_of(invalid.errors())
+    return heartbeat
+
+
+def told(outcome: Outcome) -> Any:
+    """All fields; a mode by its one name, and a time to the microsecond below."""
+    if not isinstance(outcome, Heartbeat):
+        return outcome
+    fields = msgspec.structs.asdict(outcome)
+    if fields["current_mode"] in ("on-demand", "on_demand"):
+        fields["current_mode"] = "ondemand"
+    if fields["timestamp"] is not None:
+        fields["timestamp"] = fields["timestamp"].replace(microsecond=0)
+    return fields
+
+
+@given(OBJECTS)
+def test_both_read_any_object_alike(fields: dict[str, Any]) -> None:
+    body = json.dumps(fields).encode()
+    assert told(outcome_of(decode, body)) == told(outcome_of(decode_by_reference, body))
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_both_refuse_any_bytes_alike(body: bytes) -> None:
+    assert told(outcome_of(decode, body)) == told(outcome_of(decode_by_reference, body))
+
+
+@given(OBJECTS, st.data())
+def test_both_read_a_damaged_object_alike(fields: dict[str, Any], data: st.DataObject) -> None:
+    body = bytearray(json.dumps({"status": "online", **fields}).encode())
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] = data.draw(st.integers(0, 255))
+    assert told(outcome_of(decode, bytes(body))) == told(
+        outcome_of(decode_by_reference, bytes(body))
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status": "online"}',
+        b'{"status": "online", "x": ' + b"[" * 16 + b"]" * 16 + b"}",
+        b'{"status": "online", "x": "\xff"}',
+        b'{"status": "online", "x": NaN}',
+        b'{"status": "online", "status": "error"}',
+        '{"status": "online", "agent_version": "ä"}'.encode(),
+        b'{"status": "online", "agent_version": "\\ud800"}',
+        b'{"status": "online", "x": "\\q"}',
+        b"[]",
+        b"null",
+        b"",
+    ],
+)
+def test_both_agree_at_the_edges(body: bytes) -> None:
+    assert told(outcome_of(decode, body)) == told(outcome_of(decode_by_reference, body))
+
+
+def test_both_know_the_same_fields() -> None:
+    assert set(HeartbeatBody.model_fields) == set(Heartbeat.__struct_fields__)

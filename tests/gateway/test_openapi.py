@@ -1,0 +1,85 @@
+"""The document is complete and current, and the page made of it needs nothing from elsewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gateway.app import framework
+from gateway.reference import examples_in, page_of
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+DOCUMENT: dict[str, Any] = framework(None).openapi()
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+EACH = pytest.mark.parametrize(
+    ("path", "method", "operation"),
+    [pytest.param(*one, id=one[2]["operationId"]) for one in operations()],
+)
+
+
+def test_the_committed_document_is_current() -> None:
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == DOCUMENT
+
+
+@EACH
+def test_every_operation_is_named_told_of_and_shown(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    assert operation["operationId"]
+    assert operation["description"].endswith(".")
+    assert operation["tags"]
+    bodies = [operation["requestBody"]] if "requestBody" in operation else []
+    for body in [*bodies, *operation["responses"].values()]:
+        for content in body.get("content", {}).values():
+            assert examples_in(DOCUMENT, content), (path, method, body)
+
+
+@EACH
+def test_every_operation_under_api_tells_its_errors(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    statuses = set(operation["responses"])
+    assert "422" not in statuses
+    if path.startswith("/api"):
+        assert {"401", "403", "429", "500", "503", "504"} <= statuses
+        assert operation["security"]
+    if "{agent_id}" in path:
+        assert {"404", "410"} <= statuses
+    if "requestBody" in operation:
+        assert {"400", "413", "415"} <= statuses
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+
+
+def test_examples_of_bodies_are_valid() -> None:
+    for _, _, operation in operations():
+        for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
+            content = body.get("content", {}).get("application/json")
+            if content is None:
+                continue
+            schema = {**content["schema"], "components": DOCUMENT["components"]}
+            for example in examples_in(DOCUMENT, content):
+                jsonschema.Draft202012Validator(schema).validate(example)
+
+
+def test_the_page_shows_every_operation_and_loads_nothing() -> None:
+    page = page_of(DOCUMENT)
+    for path, _, operation in operations():
+        assert f'id="{operation["operationId"]}"' in page
+        assert path in page
+    assert not re.search(r'(src|href)="(?!/openapi\.json")', page)
+    assert "<script" not in page

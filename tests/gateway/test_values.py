@@ -1,0 +1,180 @@
+"""Conditions on versions, names of one setting, and CSV that runs no formula."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from chassis import clock
+from gateway.errors import details_of
+from gateway.headers import expected_version, matches
+from gateway.routes.config import ConfigBody, ConfigPatch
+from gateway.routes.history import COLUMNS, csv_of, prefers_csv
+from gateway.routes.registration import RegisteredConfig, RegistrationBody
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.agents import SystemEvent
+from spotkeeper_contracts.configs import AgentConfig, ConfigChange
+
+
+@pytest.mark.parametrize("tag", ['"5"', "5", 'W/"5"', "*", '"4", "5"'])
+def test_a_caller_that_has_the_version_is_told_so(tag: str) -> None:
+    assert matches(tag, 5)
+    assert expected_version(tag, 5) in (5, None)
+
+
+@pytest.mark.parametrize("tag", ['"6"', '"x"', '"55"'])
+def test_a_caller_that_has_another_version_is_not(tag: str) -> None:
+    assert not matches(tag, 5)
+
+
+def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
+    assert expected_version(None, 5) is None
+    assert expected_version('"4"', 5) == 4
+    with pytest.raises(Refused) as refused:
+        expected_version('"tag"', 5)
+    assert refused.value.refusal.status == 412
+
+
+@pytest.mark.parametrize(
+    ("patch", "settings"),
+    [
+        ({}, {}),
+        ({"enabled": False}, {"enabled": False}),
+        ({"replica_enabled": True}, {"manual_replica_enabled": True}),
+        (
+            {"replica_enabled": True, "manual_replica_enabled": True},
+            {"manual_replica_enabled": True},
+        ),
+        ({"terminate_wait_minutes": 10}, {"terminate_wait_seconds": 600}),
+        (
+            {"terminate_wait_minutes": 2, "terminate_wait_seconds": 90},
+            {"terminate_wait_seconds": 90},
+        ),
+        ({"agent_id": "x", "config_version": 9, "unknown": None}, {}),
+        ({"min_savings_percent": 20}, {"min_savings_percent": 20.0}),
+    ],
+)
+def test_settings_are_known_by_all_their_names(
+    patch: dict[str, object], settings: dict[str, object]
+) -> None:
+    assert ConfigPatch.model_validate(patch).by_their_own_names() == settings
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"replica_enabled": True, "manual_replica_enabled": False},
+        {"terminate_wait_minutes": 5, "terminate_wait_seconds": 301},
+    ],
+)
+def test_two_names_of_one_setting_must_agree(patch: dict[str, object]) -> None:
+    with pytest.raises(Refused) as refused:
+        ConfigPatch.model_validate(patch).by_their_own_names()
+    assert refused.value.refusal.status == 400
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("enabled", "true"),
+        ("enabled", 1),
+        ("enabled", None),
+        ("replica_count", 5.5),
+        ("replica_count", "5"),
+        ("replica_count", True),
+        ("replica_count", -1),
+        ("min_savings_percent", True),
+        ("min_savings_percent", 100.5),
+        ("risk_threshold", 1.1),
+        ("risk_threshold", float("inf")),
+        ("terminate_wait_seconds", 86_401),
+        ("terminate_wait_minutes", 1_441),
+        ("preferred_replica_pools", "pool"),
+        ("preferred_replica_pools", [1]),
+        ("preferred_replica_pools", ["p"] * 51),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as invalid:
+        ConfigPatch.model_validate({field: value})
+    assert all(error["loc"][0] == field for error in invalid.value.errors())
+
+
+def test_every_setting_can_be_changed() -> None:
+    assert set(ConfigChange.model_fields) <= set(ConfigPatch.model_fields)
+    assert set(ConfigChange.model_fields) == set(AgentConfig.model_fields) - {"config_version"}
+
+
+@given(st.integers(0, 86_400))
+def test_minutes_are_seconds_rounded_up(seconds: int) -> None:
+    config = AgentConfig(terminate_wait_seconds=seconds)
+    minutes = ConfigBody.of(clock.new_id(), config).terminate_wait_minutes
+    assert (minutes - 1) * 60 < seconds <= minutes * 60
+
+
+def test_the_config_has_the_documented_keys_in_their_order() -> None:
+    assert list(ConfigBody.model_fields) == [
+        "agent_id", "enabled", "auto_switch_enabled", "manual_replica_enabled",
+        "auto_terminate_enabled", "terminate_wait_minutes", "emergency_rebalance_only",
+        "decision_engine_active", "config_version", "min_savings_percent", "risk_threshold",
+        "max_switches_per_week", "min_pool_duration_hours",
+    ]  # fmt: skip
+    assert list(RegisteredConfig.model_fields) == [
+        "enabled", "auto_switch_enabled", "auto_terminate_enabled", "terminate_wait_seconds",
+        "replica_enabled", "replica_count", "min_savings_percent", "risk_threshold",
+        "max_switches_per_week", "min_pool_duration_hours",
+    ]  # fmt: skip
+
+
+def test_a_zone_lies_in_its_region() -> None:
+    given = {
+        "logical_agent_id": "a", "instance_id": "i-1", "instance_type": "t3.medium",
+        "region": "us-east-1", "mode": "on-demand",
+    }  # fmt: skip
+    assert RegistrationBody.model_validate({**given, "az": "us-east-1a"}).mode == "ondemand"
+    for az in ("us-west-2a", "us-east-1", "us-east-"):
+        with pytest.raises(ValidationError) as invalid:
+            RegistrationBody.model_validate({**given, "az": az})
+        assert [error["loc"] for error in invalid.value.errors()] == [("az",)]
+
+
+def test_errors_are_told_by_field_without_the_input() -> None:
+    errors = [
+        {"loc": ("body", "pools", 0), "type": "string_type", "msg": "Should be text", "input": 1},
+        {"loc": ("body", "az"), "type": "missing", "msg": "Field required", "input": {}},
+        {"loc": ("body",), "type": "missing", "msg": "Field required", "input": None},
+    ]
+    assert details_of(errors) == {
+        "pools.0": ["Should be text"],
+        "az": ["Missing required field"],
+        "body": ["Missing required field"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept", "csv_wanted"),
+    [
+        ("text/csv", True),
+        ("text/csv, application/json", True),
+        ("application/json, text/csv;q=0.5", False),
+        ("*/*", False),
+        ("text/csv;q=0", False),
+        ("", False),
+    ],
+)
+def test_csv_is_given_to_those_who_ask_for_it(accept: str, csv_wanted: bool) -> None:
+    assert prefers_csv(accept) is csv_wanted
+
+
+def test_csv_has_a_header_and_no_formulas() -> None:
+    event = SystemEvent(
+        event_id=clock.new_id(), event_type="agent_registered", severity="info",
+        message="=1+1, \"quoted\"", actor="admin", data={"a": 1}, timestamp=clock.now(),
+    )  # fmt: skip
+    header, line = list(csv.reader(io.StringIO(csv_of([event]))))
+    assert tuple(header) == COLUMNS
+    assert dict(zip(header, line, strict=True))["message"] == '\'=1+1, "quoted"'
+    assert dict(zip(header, line, strict=True))["data"] == '{"a": 1}'
