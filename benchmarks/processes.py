@@ -41,7 +41,11 @@ async def system() -> AsyncIterator[System]:
         process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).parent / "spotkeeper"),
             *("up", "--json", "--no-agents", "--port", str(port), "--data-dir", folder),
-            env={**os.environ, "SPOTKEEPER_RATE_LIMIT_PER_SECOND": "1000000"},
+            env={
+                **os.environ,
+                "SPOTKEEPER_REQUESTS_PER_SECOND": "1000000",
+                "SPOTKEEPER_REQUESTS_BURST": "1000000",
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -142,7 +143,7 @@ def test_a_zone_lies_in_its_region() -> None:
 
 
 def test_errors_are_told_by_field_without_the_input() -> None:
-    errors = [
+    errors: list[dict[str, Any]] = [
         {"loc": ("body", "pools", 0), "type": "string_type", "msg": "Should be text", "input": 1},
         {"loc": ("body", "az"), "type": "missing", "msg": "Field required", "input": {}},
         {"loc": ("body",), "type": "missing", "msg": "Field required", "input": None},

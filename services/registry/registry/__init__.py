@@ -1,1 +1,1 @@
-"""."""
+"""The owner of clients, tokens, agents, configs, instances and the audit trail."""

@@ -1,0 +1,91 @@
+"""Configs: changed, given back an earlier version, and their history."""
+
+from chassis.transaction import Tx
+from registry import rules
+from registry.handlers.found import agent_of, agent_to_change
+from registry.handlers.telling import note, publish_state
+from registry.store import agents
+from registry.store import configs as store
+from registry.store.states import Row, config_of
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.configs import (
+    AgentConfig,
+    AgentConfigChanged,
+    ChangeConfig,
+    ConfigAnswer,
+    ConfigHistoryPage,
+    ConfigVersion,
+    ListConfigHistory,
+    RollbackConfig,
+)
+
+
+async def change_config(request: ChangeConfig, tx: Tx) -> ConfigAnswer:
+    """Change some settings; each change that makes a difference is a new version."""
+    agent = await agent_to_change(request, tx)
+    current = config_of(agent)
+    if request.expected_version not in (None, current.config_version):
+        raise Refused("VERSION_MISMATCH", f"The config is at version {current.config_version}", 412)
+    changed = rules.config_after(current, request.change)
+    return await _take_effect(agent, current, changed, tx)
+
+
+async def rollback_config(request: RollbackConfig, tx: Tx) -> ConfigAnswer:
+    """Give the settings of an earlier version to a new one."""
+    agent = await agent_to_change(request, tx)
+    current = config_of(agent)
+    earlier = await store.version(tx.db, request.agent_id, request.config_version)
+    if earlier is None:
+        raise Refused("NOT_FOUND", f"The config has no version {request.config_version}", 404)
+    changed = rules.config_as(current, earlier)
+    return await _take_effect(agent, current, changed, tx)
+
+
+async def list_config_history(request: ListConfigHistory, tx: Tx) -> ConfigHistoryPage:
+    """A page of versions, newest first."""
+    await agent_of(request, tx)
+    before = store.version_before(request.cursor)
+    rows = await store.history(tx.db, request.agent_id, before=before, limit=request.limit + 1)
+    versions = [
+        ConfigVersion(
+            config_version=row["config_version"],
+            config=config_of(row),
+            changed_by=row["changed_by"],
+            timestamp=row["changed_at"],
+        )
+        for row in rows[: request.limit]
+    ]
+    is_cut = len(rows) > request.limit
+    return ConfigHistoryPage(
+        items=versions, next_cursor=str(versions[-1].config_version) if is_cut else None
+    )
+
+
+async def _take_effect(
+    agent: Row, current: AgentConfig, changed: AgentConfig, tx: Tx
+) -> ConfigAnswer:
+    agent_id = agent["id"]
+    if changed == current:
+        return ConfigAnswer(agent_id=agent_id, config=current, revision=agent["revision"])
+    await store.save(tx.db, agent_id, changed, by=tx.actor, at=tx.now)
+    settings = rules.difference(current, changed)
+    version = changed.config_version
+    await note(
+        agent,
+        tx,
+        "config_changed",
+        f"The config is now at version {version}: {', '.join(settings)} changed",
+        config_version=version,
+        settings=settings,
+    )
+    tx.emit(
+        AgentConfigChanged(
+            agent_id=agent_id,
+            client_id=agent["client_id"],
+            config=changed,
+            changed_by=tx.actor,
+            at=tx.now,
+        )
+    )
+    revision = publish_state(await agents.touch(tx.db, agent_id), tx)
+    return ConfigAnswer(agent_id=agent_id, config=changed, revision=revision)

@@ -1,0 +1,237 @@
+"""Registration: a new agent, a repeat, a take-over, a revival, a newcomer, a zombie."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.transaction import Tx
+from registry import rules
+from registry.handlers.telling import note, notify, publish_state
+from registry.rules import Outcome
+from registry.store import configs
+from registry.store import registration as store
+from registry.store.states import Row, config_of
+from spotkeeper_contracts.agents import (
+    AgentPromoted,
+    AgentRegistered,
+    AgentRegistration,
+    AgentUpdated,
+    RegisterAgent,
+    Registration,
+    RegistrationRejected,
+)
+from spotkeeper_contracts.configs import AgentConfig
+from spotkeeper_contracts.values import AgentStatus, InstanceStatus
+
+
+async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
+    """Make an agent known, or settle what the registration of a known one means."""
+    agent = await _known(request, tx)
+    if agent is None:
+        if await store.insert_agent(tx.db, _new_agent(request, tx.now)):
+            return await _register(request, tx)
+        agent = await _known(request, tx)  # Somebody else inserted it at the same time.
+        assert agent is not None, "an agent is never removed"
+
+    match rules.outcome_of(
+        request.registration.instance_id,
+        primary_id=agent["instance_id"],
+        instance_status=agent["instance_status"],
+        deleted=agent["deleted_at"] is not None,
+        moving=agent["moving"],
+    ):
+        case Outcome.ZOMBIE_REJECTED:
+            return await _reject(request, agent, tx)
+        case Outcome.STANDBY:
+            return await _stand_by(request, agent, tx)
+        case Outcome.UPDATED:
+            return await _update(request, agent, tx)
+        case Outcome.REVIVED:
+            return await _revive(request, agent, tx)
+        case _:
+            return await _promote(request, agent, tx)
+
+
+async def _register(request: RegisterAgent, tx: Tx) -> AgentRegistration:
+    config = AgentConfig()
+    await configs.save(tx.db, request.agent_id, config, by=tx.actor, at=tx.now)
+    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
+    agent = await _known(request, tx)
+    assert agent is not None
+    name = request.registration.logical_agent_id
+    await note(agent, tx, "agent_registered", f"Agent {name} registered", **_instance(request))
+    await notify(agent, tx, "agent_registered", f"Agent {name} registered")
+    tx.emit(_registered(request, tx, epoch=1, revived=False))
+    return _answer(Outcome.REGISTERED, agent, publish_state(agent, tx))
+
+
+async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
+    version = former["config_version"] + 1
+    config = AgentConfig(config_version=version)
+    epoch = former["epoch"] + 1
+    await configs.save(tx.db, request.agent_id, config, by=tx.actor, at=tx.now)
+    await _make_primary(request, tx)
+    settled = _settled(request.registration, epoch=epoch, registered_at=tx.now, at=tx.now)
+    agent = await store.settle(tx.db, request.agent_id, settled)
+    name = request.registration.logical_agent_id
+    await note(agent, tx, "agent_revived", f"Agent {name} came back", **_instance(request))
+    await notify(agent, tx, "agent_revived", f"Agent {name}, once deleted, came back")
+    tx.emit(_registered(request, tx, epoch=epoch, revived=True))
+    return _answer(Outcome.REVIVED, agent, publish_state(agent, tx))
+
+
+async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
+    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
+    settled = _settled(
+        request.registration,
+        epoch=former["epoch"],
+        registered_at=former["registered_at"],
+        at=tx.now,
+    )
+    agent = await store.settle(tx.db, request.agent_id, settled)
+    name = request.registration.logical_agent_id
+    await note(agent, tx, "agent_updated", f"Agent {name} registered again", **_instance(request))
+    tx.emit(_updated(request, tx))
+    return _answer(Outcome.UPDATED, agent, publish_state(agent, tx))
+
+
+async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
+    epoch, previous = former["epoch"] + 1, former["instance_id"]
+    await _make_primary(request, tx)
+    settled = _settled(
+        request.registration, epoch=epoch, registered_at=former["registered_at"], at=tx.now
+    )
+    agent = await store.settle(tx.db, request.agent_id, settled)
+    name, instance_id = request.registration.logical_agent_id, request.registration.instance_id
+    text = f"Instance {instance_id} took over as primary of agent {name}"
+    await note(agent, tx, "instance_promoted", text, former=previous, **_instance(request))
+    await notify(agent, tx, "instance_promoted", text)
+    tx.emit(_updated(request, tx))
+    tx.emit(
+        AgentPromoted(
+            agent_id=request.agent_id,
+            client_id=request.client_id,
+            instance_id=instance_id,
+            previous_instance_id=previous,
+            previous_instance_status=previous and InstanceStatus.SUPERSEDED,
+            epoch=epoch,
+            at=tx.now,
+        )
+    )
+    return _answer(Outcome.PROMOTED, agent, publish_state(agent, tx))
+
+
+async def _stand_by(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:
+    await _keep_instance(request, InstanceStatus.STANDBY, tx)
+    instance_id = request.registration.instance_id
+    text = f"Instance {instance_id} stands by until the switch or the promotion is reported"
+    await note(agent, tx, "instance_stands_by", text, **_instance(request))
+    return _answer(Outcome.STANDBY, agent, None)
+
+
+async def _reject(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:
+    instance_id, status = request.registration.instance_id, agent["instance_status"]
+    text = f"Instance {instance_id} is {status}: its registration was rejected"
+    await note(agent, tx, "registration_rejected", text, severity="warning", **_instance(request))
+    tx.emit(
+        RegistrationRejected(
+            agent_id=request.agent_id,
+            client_id=request.client_id,
+            instance_id=instance_id,
+            instance_status=status,
+            at=tx.now,
+        )
+    )
+    return _answer(Outcome.ZOMBIE_REJECTED, agent, None)
+
+
+async def _known(request: RegisterAgent, tx: Tx) -> Row | None:
+    return await store.agent_for_registration(
+        tx.db, request.agent_id, request.client_id, request.registration.instance_id
+    )
+
+
+async def _make_primary(request: RegisterAgent, tx: Tx) -> None:
+    """Fence the former primary first, since there can be only one."""
+    await store.supersede_primary(
+        tx.db, request.agent_id, by_instance_id=request.registration.instance_id, at=tx.now
+    )
+    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
+
+
+async def _keep_instance(request: RegisterAgent, status: InstanceStatus, tx: Tx) -> None:
+    await store.save_instance(
+        tx.db, request.agent_id, request.client_id, request.registration, status, at=tx.now
+    )
+
+
+def _new_agent(request: RegisterAgent, at: datetime) -> Row:
+    return {
+        "id": request.agent_id,
+        "client_id": request.client_id,
+        "logical_agent_id": request.registration.logical_agent_id,
+        "revision": 1,
+        **_settled(request.registration, epoch=1, registered_at=at, at=at),
+    }
+
+
+def _settled(
+    registration: Registration, *, epoch: int, registered_at: datetime, at: datetime
+) -> dict[str, Any]:
+    """The agent's columns as an accepted registration leaves them: it lives, and here."""
+    return {
+        "epoch": epoch,
+        "status": AgentStatus.ONLINE.value,
+        "status_at": at,
+        "instance_id": registration.instance_id,
+        "instance_type": registration.instance_type,
+        "region": registration.region,
+        "az": registration.az,
+        "current_mode": registration.mode.value,
+        "current_pool_id": rules.canonical_pool(registration),
+        "hostname": registration.hostname,
+        "ami_id": registration.ami_id,
+        "agent_version": registration.agent_version,
+        "private_ip": registration.private_ip,
+        "public_ip": registration.public_ip,
+        "last_heartbeat_at": at,
+        "registered_at": registered_at,
+        "deleted_at": None,
+    }
+
+
+def _instance(request: RegisterAgent) -> dict[str, Any]:
+    wanted = {"instance_id", "instance_type", "az", "mode"}
+    return request.registration.model_dump(mode="json", include=wanted)
+
+
+def _registered(request: RegisterAgent, tx: Tx, *, epoch: int, revived: bool) -> AgentRegistered:
+    return AgentRegistered(
+        agent_id=request.agent_id,
+        client_id=request.client_id,
+        registration=request.registration,
+        revived=revived,
+        epoch=epoch,
+        at=tx.now,
+    )
+
+
+def _updated(request: RegisterAgent, tx: Tx) -> AgentUpdated:
+    return AgentUpdated(
+        agent_id=request.agent_id,
+        client_id=request.client_id,
+        registration=request.registration,
+        at=tx.now,
+    )
+
+
+def _answer(outcome: Outcome, agent: Row, revision: int | None) -> AgentRegistration:
+    """The reply; whoever may not act is told a config of nothing but false and zero."""
+    is_fenced = outcome in (Outcome.STANDBY, Outcome.ZOMBIE_REJECTED)
+    return AgentRegistration(
+        agent_id=agent["id"],
+        client_id=agent["client_id"],
+        outcome=outcome.value,
+        epoch=agent["epoch"],
+        config=rules.DISABLED_CONFIG if is_fenced else config_of(agent),
+        revision=revision,
+    )

@@ -1,0 +1,45 @@
+"""How the registry leaves word: a line in the audit trail, a notification, the new state."""
+
+from typing import Any
+
+from chassis.transaction import Tx
+from registry.store import trail
+from registry.store.states import Row, state_of
+
+
+def publish_state(agent: Row, tx: Tx) -> int:
+    """Let everyone know the agent's new state; returns its revision."""
+    state = state_of(agent)
+    tx.emit(state)
+    return state.revision
+
+
+async def note(
+    agent: Row, tx: Tx, event_type: str, message: str, *, severity: str = "info", **data: Any
+) -> None:
+    """Write a line in the agent's audit trail."""
+    await trail.add_event(
+        tx.db,
+        id=tx.new_id(),
+        client_id=agent["client_id"],
+        agent_id=agent["id"],
+        event_type=event_type,
+        severity=severity,
+        message=message,
+        actor=tx.actor,
+        data=data,
+        created_at=tx.now,
+    )
+
+
+async def notify(agent: Row, tx: Tx, kind: str, message: str) -> None:
+    """Leave the client a notification about the agent."""
+    await trail.add_notification(
+        tx.db,
+        tx.new_id(),
+        client_id=agent["client_id"],
+        agent_id=agent["id"],
+        kind=kind,
+        message=message,
+        at=tx.now,
+    )

@@ -1,0 +1,1 @@
+"""The registry's questions to its database: one function per question, named for its answer."""

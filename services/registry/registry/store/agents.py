@@ -1,0 +1,120 @@
+"""Agents with their configs: found, locked, listed, changed as a whole."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, Text, Uuid, bindparam, func, or_, select, tuple_, update
+
+from chassis.query import Connection, Query
+from registry.store.pages import Position
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.tables import agent_configs, agents
+
+_id = bindparam("agent_id", type_=Uuid)
+_client = bindparam("client_id", type_=Uuid)
+_at = bindparam("at", type_=DateTime(timezone=True))
+_status = bindparam("status", type_=Text)
+_region = bindparam("region", type_=Text)
+_q = bindparam("q", type_=Text)
+_before = bindparam("before", type_=DateTime(timezone=True))
+_before_id = bindparam("before_id", type_=Uuid)
+
+_AGENT = (
+    select(*COLUMNS)
+    .join(agent_configs, OF_THE_AGENT)
+    .where(agents.c.id == _id, agents.c.client_id == _client)
+)
+_FIND = Query(_AGENT)
+_LOCK = Query(_AGENT.with_for_update(of=agents))
+_LIST = Query(
+    select(*COLUMNS)
+    .join(agent_configs, OF_THE_AGENT)
+    .where(
+        agents.c.client_id == _client,
+        agents.c.deleted_at.is_(None),
+        or_(_status.is_(None), agents.c.status == _status),
+        or_(_region.is_(None), agents.c.region == _region),
+        or_(
+            _q.is_(None),
+            func.strpos(func.lower(agents.c.logical_agent_id), func.lower(_q)) > 0,
+            func.strpos(func.lower(agents.c.instance_id), func.lower(_q)) > 0,
+        ),
+        or_(
+            _before.is_(None),
+            tuple_(agents.c.registered_at, agents.c.id) < tuple_(_before, _before_id),
+        ),
+    )
+    .order_by(agents.c.registered_at.desc(), agents.c.id.desc())
+    .limit(bindparam("limit"))
+)
+
+_CHANGE = update(agents).values(revision=agents.c.revision + 1).returning(*COLUMNS)
+_TOUCH = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT))
+_DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=_at))
+_DELETE_OF_CLIENT = Query(
+    _CHANGE.where(
+        agents.c.client_id == _client, agents.c.deleted_at.is_(None), OF_THE_AGENT
+    ).values(deleted_at=_at)
+)
+_SET_STATUS = Query(
+    _CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(status=_status, status_at=_at)
+)
+
+
+async def agent(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
+    """The agent with its config, deleted or not."""
+    return await _FIND.row(db, agent_id=agent_id, client_id=client_id)
+
+
+async def agent_for_update(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
+    """The agent with its config, deleted or not, locked until the transaction ends."""
+    return await _LOCK.row(db, agent_id=agent_id, client_id=client_id)
+
+
+async def page(
+    db: Connection,
+    client_id: UUID,
+    *,
+    status: str | None,
+    region: str | None,
+    q: str | None,
+    before: Position | None,
+    limit: int,
+) -> Sequence[Row]:
+    """A client's agents, the one registered last first."""
+    return await _LIST.rows(
+        db,
+        client_id=client_id,
+        status=status,
+        region=region,
+        q=q,
+        before=before and before.at,
+        before_id=before and before.id,
+        limit=limit,
+    )
+
+
+async def touch(db: Connection, agent_id: UUID) -> Row:
+    """Raise the agent's revision, since something of it changed, and return the agent."""
+    return _the(await _TOUCH.row(db, agent_id=agent_id))
+
+
+async def delete(db: Connection, agent_id: UUID, *, at: datetime) -> Row:
+    """Mark the agent as deleted, and return it."""
+    return _the(await _DELETE.row(db, agent_id=agent_id, at=at))
+
+
+async def delete_of_client(db: Connection, client_id: UUID, *, at: datetime) -> Sequence[Row]:
+    """Mark all agents of a client as deleted, and return them."""
+    return await _DELETE_OF_CLIENT.rows(db, client_id=client_id, at=at)
+
+
+async def set_status(db: Connection, agent_id: UUID, status: str, *, at: datetime) -> Row:
+    """Settle the agent's status, and return the agent."""
+    return _the(await _SET_STATUS.row(db, agent_id=agent_id, status=status, at=at))
+
+
+def _the(row: Row | None) -> Row:
+    assert row is not None, "the agent was found and locked before"
+    return row

@@ -1,0 +1,92 @@
+"""Configs and their history."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, insert, or_, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.query import Connection, Query
+from registry.store.states import Row, config_of
+from registry.tables import agent_config_history, agent_configs
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.configs import AgentConfig
+
+_id = bindparam("agent_id", type_=Uuid)
+_version = bindparam("config_version", type_=Integer)
+_settings = bindparam("settings", type_=JSONB)
+
+_SAVE = Query(
+    postgresql.insert(agent_configs)
+    .values(agent_id=_id, config_version=_version, settings=_settings)
+    .on_conflict_do_update(
+        index_elements=["agent_id"], set_={"config_version": _version, "settings": _settings}
+    )
+)
+_REMEMBER = Query(
+    insert(agent_config_history).values(
+        agent_id=_id,
+        config_version=_version,
+        settings=_settings,
+        changed_by=bindparam("changed_by", type_=Text),
+        changed_at=bindparam("changed_at", type_=DateTime(timezone=True)),
+    )
+)
+_VERSION = Query(
+    select(agent_config_history).where(
+        agent_config_history.c.agent_id == _id,
+        agent_config_history.c.config_version == _version,
+    )
+)
+_before = bindparam("before", type_=Integer)
+_HISTORY = Query(
+    select(agent_config_history)
+    .where(
+        agent_config_history.c.agent_id == _id,
+        or_(_before.is_(None), agent_config_history.c.config_version < _before),
+    )
+    .order_by(agent_config_history.c.config_version.desc())
+    .limit(bindparam("limit"))
+)
+
+
+async def save(
+    db: Connection, agent_id: UUID, config: AgentConfig, *, by: str, at: datetime
+) -> None:
+    """Make this the agent's config, and remember it as a version."""
+    settings = config.model_dump(exclude={"config_version"})
+    version = config.config_version
+    await _SAVE.run(db, agent_id=agent_id, config_version=version, settings=settings)
+    await _REMEMBER.run(
+        db,
+        agent_id=agent_id,
+        config_version=version,
+        settings=settings,
+        changed_by=by,
+        changed_at=at,
+    )
+
+
+async def version(db: Connection, agent_id: UUID, config_version: int) -> AgentConfig | None:
+    """An earlier version of the agent's config."""
+    row = await _VERSION.row(db, agent_id=agent_id, config_version=config_version)
+    return None if row is None else config_of(row)
+
+
+async def history(
+    db: Connection, agent_id: UUID, *, before: int | None, limit: int
+) -> Sequence[Row]:
+    """Versions of the agent's config, newest first."""
+    return await _HISTORY.rows(db, agent_id=agent_id, before=before, limit=limit)
+
+
+def version_before(cursor: str | None) -> int | None:
+    """The version that a cursor names; raises `Refused` with 400 if it is none of ours."""
+    if cursor is None:
+        return None
+    if not cursor.isdecimal() or len(cursor) > 9:
+        details = {"cursor": ["Not a cursor of this list"]}
+        raise Refused("VALIDATION_FAILED", "Validation failed", 400, details)
+    return int(cursor)

@@ -1,0 +1,87 @@
+"""What is said of an agent's presence, taken over unless something later is known already."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, Text, Uuid, bindparam, case, func, or_, update
+
+from chassis.query import Connection, Query
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.tables import agents
+from spotkeeper_contracts.values import AgentStatus, PurchaseMode
+
+_at = bindparam("at", type_=DateTime(timezone=True))
+_heard_at = bindparam("heard_at", type_=DateTime(timezone=True))
+_NOT_WATCHED = [AgentStatus.OFFLINE.value, AgentStatus.STOPPING.value]
+
+_OF_A_LIVE_AGENT = (
+    update(agents)
+    .where(
+        agents.c.id == bindparam("agent_id", type_=Uuid),
+        agents.c.client_id == bindparam("client_id", type_=Uuid),
+        agents.c.deleted_at.is_(None),
+        OF_THE_AGENT,
+    )
+    .values(
+        revision=agents.c.revision + 1,
+        last_heartbeat_at=func.greatest(agents.c.last_heartbeat_at, _heard_at),
+    )
+    .returning(*COLUMNS)
+)
+_status = bindparam("status", type_=Text)
+_mode = func.coalesce(bindparam("mode", type_=Text), agents.c.current_mode)
+_told_pool = bindparam("pool", type_=Text)
+# Who pays on demand may lie in no pool; who is on spot and names none is where it was.
+_pool = case(
+    (_mode == PurchaseMode.ONDEMAND.value, _told_pool),
+    else_=func.coalesce(_told_pool, agents.c.current_pool_id),
+)
+_REPORT = Query(
+    _OF_A_LIVE_AGENT.where(
+        agents.c.status_at <= _heard_at,
+        or_(
+            agents.c.status != _status,
+            agents.c.current_mode != _mode,
+            agents.c.current_pool_id.is_distinct_from(_pool),
+        ),
+    ).values(status=_status, status_at=_heard_at, current_mode=_mode, current_pool_id=_pool)
+)
+_GO_OFFLINE = Query(
+    _OF_A_LIVE_AGENT.where(agents.c.status_at <= _at, agents.c.status.not_in(_NOT_WATCHED)).values(
+        status=AgentStatus.OFFLINE.value, status_at=_at
+    )
+)
+
+
+async def report(
+    db: Connection,
+    agent_id: UUID,
+    client_id: UUID,
+    *,
+    status: str,
+    mode: str | None,
+    pool: str | None,
+    heard_at: datetime,
+) -> Row | None:
+    """Take over what a beat told, and return the agent.
+
+    None if the beat tells nothing new, something later is known, or the agent is gone.
+    """
+    return await _REPORT.row(
+        db,
+        agent_id=agent_id,
+        client_id=client_id,
+        status=status,
+        mode=mode,
+        pool=pool,
+        heard_at=heard_at,
+    )
+
+
+async def go_offline(
+    db: Connection, agent_id: UUID, client_id: UUID, *, heard_at: datetime, at: datetime
+) -> Row | None:
+    """Set the agent offline, and return it; None if it stops, is gone, or was heard since."""
+    return await _GO_OFFLINE.row(
+        db, agent_id=agent_id, client_id=client_id, heard_at=heard_at, at=at
+    )
