@@ -94,7 +94,9 @@ async def insert_agent(db: Connection, values: Row) -> bool:
 
 async def settle(db: Connection, agent_id: UUID, values: Row) -> Row:
     """Write the columns that a registration settles, and return the agent as it is then."""
-    row: Row | None = await _SETTLE.row(db, agent_id=agent_id, **{f"new_{k}": v for k, v in values.items()})
+    row: Row | None = await _SETTLE.row(
+        db, agent_id=agent_id, **{f"new_{k}": v for k, v in values.items()}
+    )
     assert row is not None, "the agent was locked before"
     return row
 

@@ -33,7 +33,7 @@ def clients() -> None:
     op.create_table(
         "client_tokens",
         sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("client_id", sa.ForeignKey("clients.id"), nullable=False, index=True),
+        sa.Column("client_id", sa.Uuid, sa.ForeignKey("clients.id"), nullable=False, index=True),
         sa.Column("hash", sa.Text, nullable=False, unique=True),
         sa.Column("roles", sa.ARRAY(sa.Text), nullable=False),
         sa.Column("label", sa.Text),
@@ -75,13 +75,13 @@ def agents() -> None:
 def configs() -> None:
     op.create_table(
         "agent_configs",
-        sa.Column("agent_id", sa.ForeignKey("agents.id"), primary_key=True),
+        sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), primary_key=True),
         sa.Column("config_version", sa.Integer, nullable=False),
         sa.Column("settings", JSONB, nullable=False),
     )
     op.create_table(
         "agent_config_history",
-        sa.Column("agent_id", sa.ForeignKey("agents.id"), primary_key=True),
+        sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), primary_key=True),
         sa.Column("config_version", sa.Integer, primary_key=True),
         sa.Column("settings", JSONB, nullable=False),
         sa.Column("changed_by", sa.Text, nullable=False),
@@ -92,7 +92,7 @@ def configs() -> None:
 def instances() -> None:
     op.create_table(
         "instances",
-        sa.Column("agent_id", sa.ForeignKey("agents.id"), primary_key=True),
+        sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), primary_key=True),
         sa.Column("instance_id", sa.Text, primary_key=True),
         sa.Column("client_id", sa.Uuid, nullable=False),
         sa.Column("instance_type", sa.Text, nullable=False),
@@ -114,7 +114,7 @@ def instances() -> None:
     op.create_table(
         "open_moves",
         sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("agent_id", sa.ForeignKey("agents.id"), nullable=False, index=True),
+        sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), nullable=False, index=True),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("target_pool", sa.Text),
         sa.Column("opened_at", MOMENT, nullable=False),
