@@ -12,12 +12,13 @@ from spotkeeper.embedded.roles import Passwords
 
 
 class DataFolder:
-    """Where Kafka, PostgreSQL, secrets and logs of one stack lie."""
+    """Where Kafka, PostgreSQL, the fleet's control, secrets and logs of one stack lie."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
         self.kafka = self._path / "kafka"
         self.postgres = self._path / "postgres"
+        self.control = self._path / "control"
         self.logs = self._path / "logs"
         self.secrets = Passwords(self._path / "secrets")
 

@@ -100,15 +100,14 @@ async def run_once(name: str, word: str, around: Surroundings) -> None:
 
 def simulator(around: Surroundings, agents: int) -> Child:
     """The simulated fleet."""
-    options = ["--agents", str(agents), "--gateway", around.gateway]
     return Child(
         SIMULATOR,
         [
-            *(sys.executable, "-m", "spotkeeper_agent", "simulate"),
-            *(*options, "--token", around.client_token),
+            *(sys.executable, "-m", "spotkeeper_agent", "simulate", "--agents", str(agents)),
+            *("--gateway", around.gateway, "--control-dir", around.folder.control),
         ],
         log=around.folder.log(SIMULATOR),
-        environment=dict(os.environ),
+        environment={**os.environ, "SPOTKEEPER_TOKEN": around.client_token},
     )
 
 

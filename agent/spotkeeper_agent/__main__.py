@@ -1,0 +1,68 @@
+"""`python -m spotkeeper_agent`: run a simulated fleet, crash one of its agents, bring it back."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spotkeeper_agent.control import DEFAULT_FOLDER, Control, ControlError
+from spotkeeper_agent.simulate import Options
+from spotkeeper_agent.simulate import simulate as run_fleet
+
+app = typer.Typer(
+    help="Spotkeeper's agents, simulated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ControlFolder = Annotated[
+    Path, typer.Option("--control-dir", help="The folder of the fleet's stopped agents.")
+]
+Name = Annotated[str, typer.Argument(help="An agent's logical id, such as agent-07.")]
+
+
+@app.command()
+def simulate(
+    gateway: Annotated[str, typer.Option(help="The gateway's address.")],
+    token: Annotated[
+        str, typer.Option(envvar="SPOTKEEPER_TOKEN", help="The token of the fleet's client.")
+    ],
+    agents: Annotated[int, typer.Option(min=0, help="How many agents there are.")] = 25,
+    interval_seconds: Annotated[
+        float, typer.Option(min=0.01, help="How often an agent beats, give or take a fifth.")
+    ] = 30.0,
+    seed: Annotated[int, typer.Option(help="Another seed makes another fleet.")] = 7,
+    control_dir: ControlFolder = DEFAULT_FOLDER,
+) -> None:
+    """Run a simulated fleet until SIGTERM or SIGINT, which end it without goodbyes."""
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # It has a line for each request.
+    asyncio.run(run_fleet(Options(agents, gateway, token, interval_seconds, seed, control_dir)))
+
+
+@app.command()
+def stop(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
+    """Let one agent of a running fleet crash: it falls silent, without a goodbye."""
+    try:
+        Control(control_dir).stop(name)
+    except ControlError as error:
+        sys.exit(str(error))
+
+
+@app.command()
+def start(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
+    """Bring a stopped agent back."""
+    try:
+        Control(control_dir).start(name)
+    except ControlError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    app()

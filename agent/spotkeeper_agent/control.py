@@ -1,0 +1,53 @@
+"""A folder through which people crash single agents of a running fleet, and bring them back.
+
+It holds the fleet's names in one file, and a file for each agent that has crashed. A crashed agent
+stays so when the fleet is started anew, as an instance without its agent would.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+DEFAULT_FOLDER = Path(".spotkeeper/control")
+_NAMES, _CRASHED = "fleet", ".crashed"
+
+
+class ControlError(Exception):
+    """What a person asked for cannot be done; the text says why."""
+
+
+class Control:
+    """The folder, for the fleet that obeys it and for people."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, names: Iterable[str]) -> None:
+        """Tell which agents there are."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / _NAMES).write_text("\n".join(names), encoding="utf-8")
+
+    def close(self) -> None:
+        """Tell that there are no agents any more."""
+        (self._folder / _NAMES).unlink(missing_ok=True)
+
+    def crashed(self) -> set[str]:
+        """The names of the agents that shall be silent."""
+        return {file.stem for file in self._folder.glob(f"*{_CRASHED}")}
+
+    def stop(self, name: str) -> None:
+        """Let an agent crash: it falls silent at once; raises `ControlError`."""
+        self._file(name).touch()
+
+    def start(self, name: str) -> None:
+        """Bring an agent back that was stopped; raises `ControlError`."""
+        self._file(name).unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        try:
+            names = (self._folder / _NAMES).read_text(encoding="utf-8").split()
+        except FileNotFoundError:
+            raise ControlError(f"No simulated fleet runs with {self._folder}.") from None
+        if name not in names:
+            there = f"{names[0]} to {names[-1]}" if names else "no agents"
+            raise ControlError(f"The simulated fleet has no {name}; there are {there}.")
+        return self._folder / f"{name}{_CRASHED}"
