@@ -107,7 +107,7 @@ async def test_a_client_follows_its_own_events_and_resumes(system: System) -> No
 
         await eventually(registered, within_seconds=10, every=0.3)
         listening.cancel()
-        mine = {json.loads(event["data"])["client_id"] for event in seen}
+        mine = {json.loads(event["data"])["data"]["client_id"] for event in seen}
         assert len(mine) == 1
         last, before = seen[-1]["id"], len(seen)
         body = registration()

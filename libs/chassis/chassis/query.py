@@ -34,6 +34,7 @@ class Query:
         binds = getattr(compiled, "binds", {})
         constants = compiled.params
         self.sql = str(compiled)
+        assert "POSTCOMPILE" not in self.sql, "a list in a statement is one array: func.any(…)"
         self._arguments = [(name, binds[name].required, constants[name]) for name in names]
         self._required = {name for name, required, _ in self._arguments if required}
         self._writes = isinstance(statement, Insert | Update | Delete) if writes is None else writes

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, case, func, or_, update
+from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, case, func, or_, update
 
 from chassis.query import Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
@@ -12,7 +12,10 @@ from spotkeeper_contracts.values import AgentStatus, PurchaseMode
 
 _at = bindparam("at", type_=DateTime(timezone=True))
 _heard_at = bindparam("heard_at", type_=DateTime(timezone=True))
-_NOT_WATCHED = [AgentStatus.OFFLINE.value, AgentStatus.STOPPING.value]
+
+_IS_WATCHED = and_(
+    agents.c.status != AgentStatus.OFFLINE.value, agents.c.status != AgentStatus.STOPPING.value
+)
 
 _OF_A_LIVE_AGENT = (
     update(agents)
@@ -47,7 +50,7 @@ _REPORT = Query(
     ).values(status=_status, status_at=_heard_at, current_mode=_mode, current_pool_id=_pool)
 )
 _GO_OFFLINE = Query(
-    _OF_A_LIVE_AGENT.where(agents.c.status_at <= _at, agents.c.status.not_in(_NOT_WATCHED)).values(
+    _OF_A_LIVE_AGENT.where(agents.c.status_at <= _at, _IS_WATCHED).values(
         status=AgentStatus.OFFLINE.value, status_at=_at
     )
 )
