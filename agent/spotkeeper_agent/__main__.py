@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -49,17 +50,18 @@ def simulate(
 @app.command()
 def stop(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
     """Let one agent of a running fleet crash: it falls silent, without a goodbye."""
-    try:
-        Control(control_dir).stop(name)
-    except ControlError as error:
-        sys.exit(str(error))
+    _control(Control.stop, name, control_dir)
 
 
 @app.command()
 def start(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
     """Bring a stopped agent back."""
+    _control(Control.start, name, control_dir)
+
+
+def _control(act: Callable[[Control, str], None], name: str, folder: Path) -> None:
     try:
-        Control(control_dir).start(name)
+        act(Control(folder), name)
     except ControlError as error:
         sys.exit(str(error))
 

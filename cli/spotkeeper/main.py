@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,9 +15,11 @@ from rich.table import Table
 from spotkeeper import client
 from spotkeeper.deadletters import dead_letters
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.folder import DataFolder
 from spotkeeper.screen import Screen
 from spotkeeper.up import Options
 from spotkeeper.up import up as run_up
+from spotkeeper_agent.control import Control, ControlError
 
 T = TypeVar("T")
 
@@ -28,7 +30,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+fleet = typer.Typer(invoke_without_command=True)
+app.add_typer(fleet, name="agents")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+DataDir = Annotated[
+    Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
+]
+Name = Annotated[str, typer.Argument(help="An agent's logical id, such as agent-07.")]
+DATA_DIR = Path(".spotkeeper")
 
 
 @app.command()
@@ -36,9 +46,7 @@ def up(
     agents: Annotated[int, typer.Option(min=0, help="Agents of the simulated fleet.")] = 25,
     no_agents: Annotated[bool, typer.Option("--no-agents", help="No simulated fleet.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The gateway's port.")] = 5000,
-    data_dir: Annotated[
-        Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
-    ] = Path(".spotkeeper"),
+    data_dir: DataDir = DATA_DIR,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove all data first.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready, and no more.")
@@ -63,8 +71,9 @@ def up(
     _run(run_up(options, Screen(result_on_stdout=as_json)))
 
 
-@app.command()
+@fleet.callback()
 def agents(
+    context: typer.Context,
     gateway: Annotated[
         str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")
     ] = "http://127.0.0.1:5000",
@@ -73,9 +82,22 @@ def agents(
     ] = "client-token",
     as_json: AsJson = False,
 ) -> None:
-    """List a client's agents."""
-    columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
-    _print_rows(_run(_agents(gateway, token)), columns, as_json=as_json)
+    """List a client's agents; stop or start one of the simulated fleet."""
+    if context.invoked_subcommand is None:
+        columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
+        _print_rows(_run(_agents(gateway, token)), columns, as_json=as_json)
+
+
+@fleet.command()
+def stop(name: Name, data_dir: DataDir = DATA_DIR) -> None:
+    """Let an agent of the simulated fleet crash: it falls silent, without a goodbye."""
+    _control(Control.stop, name, data_dir)
+
+
+@fleet.command()
+def start(name: Name, data_dir: DataDir = DATA_DIR) -> None:
+    """Bring a stopped agent of the simulated fleet back."""
+    _control(Control.start, name, data_dir)
 
 
 @app.command()
@@ -106,6 +128,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except StackError as error:
+        sys.exit(f"spotkeeper: {error}")
+
+
+def _control(act: Callable[[Control, str], None], name: str, data_dir: Path) -> None:
+    try:
+        act(Control(DataFolder(data_dir).control), name)
+    except ControlError as error:
         sys.exit(f"spotkeeper: {error}")
 
 
