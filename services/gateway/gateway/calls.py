@@ -53,17 +53,17 @@ class Asking:
         return reply
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-def _own_agent(
+async def _own_agent(
     request: Request,
     agent_id: Annotated[
         str, Path(description="The agent's id.", json_schema_extra={"format": "uuid"})
@@ -76,11 +76,11 @@ def _own_agent(
     return agent
 
 
-def _ask(request: Request) -> Asking:
+async def _ask(request: Request) -> Asking:
     return Asking(request, None)
 
 
-def _ask_once(
+async def _ask_once(
     request: Request,
     idempotency_key: Annotated[
         str | None,

@@ -20,12 +20,20 @@ from spotkeeper_contracts.values import rfc3339
 
 @dataclass
 class _Batch:
-    """The beats of one record, and whether the broker acknowledged it, once that is known."""
+    """The beats of one record, and who waits to hear whether the broker has it."""
 
     beats: list[Beat] = field(default_factory=list)
-    acknowledged: "asyncio.Future[bool]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    waiting: "list[asyncio.Future[bool]]" = field(default_factory=list)
+    giving_up: asyncio.TimerHandle | None = None
+
+    def settle(self, acknowledged: bool) -> None:
+        """Tell everyone who waits."""
+        if self.giving_up is not None:
+            self.giving_up.cancel()
+        for waiter in self.waiting:
+            if not waiter.done():
+                waiter.set_result(acknowledged)
+        self.waiting.clear()
 
 
 @dataclass
@@ -53,30 +61,27 @@ class Coalescer:
         self._acknowledge_seconds = acknowledge_seconds
         self._waiting = 0
         self._partitions = [_Partition(number) for number in range(PARTITIONS)]
+        self._loop = asyncio.get_running_loop()
+        metrics.BEATS_WAITING.set_function(lambda: self._waiting)
 
-    async def append(self, beat: Beat) -> None:
+    async def append(self, beat: Beat, *, partition: int | None = None) -> None:
         """Return once the broker has the beat; raises `BusUnavailable` if that fails or drags on.
 
-        A beat that was given up may still be appended later, which does no harm.
+        `partition` is that of the agent's id, for whom knows it. A beat that was given up may
+        still be appended later, which does no harm.
         """
-        partition = self._partitions[partition_for(beat.agent_id)]
-        if self._waiting >= self._waiting_limit or not self._takes(partition):
+        number = partition_for(beat.agent_id) if partition is None else partition
+        where = self._partitions[number]
+        if self._waiting >= self._waiting_limit or not self._takes(where):
             raise BusUnavailable("heartbeats find no broker, or too many wait for it")
-        batches = partition.batches
-        if not batches or len(batches[-1].beats) >= self._beats_per_record:
-            batches.append(_Batch())
-        batch = batches[-1]
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        batch = self._open_batch(where)
         batch.beats.append(beat)
+        batch.waiting.append(waiter)
         self._waiting += 1
-        metrics.BEATS_WAITING.set(self._waiting)
-        self._flush(partition)
-        try:
-            async with asyncio.timeout(self._acknowledge_seconds):
-                acknowledged = await asyncio.shield(batch.acknowledged)
-        except TimeoutError as error:
-            raise BusUnavailable("heartbeats are not acknowledged in time") from error
-        if not acknowledged:
-            raise BusUnavailable("heartbeats are not acknowledged")
+        self._flush(where)
+        if not await waiter:
+            raise BusUnavailable("heartbeats are not acknowledged in time")
 
     async def tick_for_ever(self, *, tick_seconds: float) -> None:
         """Append a record to every partition each second, an empty one where no beats wait."""
@@ -93,6 +98,15 @@ class Coalescer:
         flushing = [p.flushing for p in self._partitions if p.flushing is not None]
         if flushing:
             await asyncio.wait(flushing, timeout=self._acknowledge_seconds)
+
+    def _open_batch(self, partition: _Partition) -> _Batch:
+        """The batch that the next beat joins; its first beat settles when it is given up."""
+        batches = partition.batches
+        if not batches or len(batches[-1].beats) >= self._beats_per_record:
+            batch = _Batch()
+            batch.giving_up = self._loop.call_later(self._acknowledge_seconds, batch.settle, False)
+            batches.append(batch)
+        return batches[-1]
 
     def _takes(self, partition: _Partition) -> bool:
         """Whether the broker is there and does not keep a record of this partition waiting."""
@@ -114,8 +128,7 @@ class Coalescer:
                 partition.sent_at = clock.monotonic()
                 acknowledged = await self._send(partition.number, batch.beats)
                 self._waiting -= len(batch.beats)
-                metrics.BEATS_WAITING.set(self._waiting)
-                batch.acknowledged.set_result(acknowledged)
+                batch.settle(acknowledged)
         finally:
             partition.flushing = None
 

@@ -25,6 +25,8 @@ from spotkeeper_contracts.presence import Beat
 from spotkeeper_contracts.values import InstanceId, Mode, PoolId, Text, UsdPerHour, rfc3339
 
 NOT_PRIMARY = "not-primary"
+_BEATS_TAKEN = metrics.BEATS.labels("taken")
+_BEATS_NOT_PRIMARY = metrics.BEATS.labels(NOT_PRIMARY)
 _PREFIX, _SUFFIX = "/api/agents/", "/heartbeat"
 
 
@@ -60,10 +62,10 @@ class Heartbeats:
     ) -> RawHeaders:
         """Append the beat unless it comes from another instance; return the answer's headers."""
         if not (agent.is_primary(named) and agent.is_primary(heartbeat.instance_id)):
-            metrics.BEATS.labels(NOT_PRIMARY).inc()
+            _BEATS_NOT_PRIMARY.inc()
             return [*agent.headers, (b"x-outcome", NOT_PRIMARY.encode())]
-        await self._coalescer.append(_beat(agent, heartbeat))
-        metrics.BEATS.labels("taken").inc()
+        await self._coalescer.append(_beat(agent, heartbeat), partition=agent.partition)
+        _BEATS_TAKEN.inc()
         return [*agent.headers]
 
 
@@ -138,9 +140,9 @@ def decode_by_reference(body: bytes) -> Heartbeat:
 
 
 def _beat(agent: KnownAgent, heartbeat: Heartbeat) -> Beat:
-    state, mode, moment = agent.state, heartbeat.current_mode, heartbeat.timestamp
+    mode, moment = heartbeat.current_mode, heartbeat.timestamp
     return Beat(
-        agent_id=str(state.agent_id),
+        agent_id=agent.id,
         client_id=agent.client,
         status=heartbeat.status,
         instance_id=heartbeat.instance_id,

@@ -11,7 +11,7 @@ REQUEST_SECONDS = Histogram(
     buckets=LATENCY_SECONDS,
 )
 BEATS = Counter(
-    "spotkeeper_beats_total", "Heartbeats by outcome (taken, not-primary, refused).", ["outcome"]
+    "spotkeeper_beats_total", "Heartbeats by outcome (taken, not-primary).", ["outcome"]
 )
 BEATS_WAITING = Gauge("spotkeeper_beats_waiting", "Heartbeats that wait for the broker.")
 BEATS_PER_RECORD = Histogram(

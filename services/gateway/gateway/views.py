@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.envelope import partition_for
 from chassis.view import View
 from gateway.auth import Caller
 from gateway.errors import AGENT_DELETED, AGENT_NOT_FOUND
@@ -19,7 +20,9 @@ class KnownAgent:
     """An agent's state, with the answer that its heartbeats get."""
 
     state: AgentState
+    id: str
     client: str
+    partition: int
     answer: bytes
     headers: RawHeaders
 
@@ -79,7 +82,9 @@ class Agents:
         body = json.dumps(answer, separators=(",", ":")).encode()
         self._known[key] = KnownAgent(
             state,
+            key,
             str(state.client_id),
+            partition_for(key),
             body,
             [
                 (b"content-type", b"application/json"),
