@@ -34,7 +34,12 @@ def simulate(
     ],
     agents: Annotated[int, typer.Option(min=0, help="How many agents there are.")] = 25,
     interval_seconds: Annotated[
-        float, typer.Option(min=0.01, help="How often an agent beats, give or take a fifth.")
+        float,
+        typer.Option(
+            envvar="SPOTKEEPER_AGENT_INTERVAL_SECONDS",
+            min=0.01,
+            help="How often an agent beats, give or take a fifth.",
+        ),
     ] = 30.0,
     seed: Annotated[int, typer.Option(help="Another seed makes another fleet.")] = 7,
     control_dir: ControlFolder = DEFAULT_FOLDER,

@@ -169,11 +169,14 @@ def registration(**changes: Any) -> Json:
 
 
 @asynccontextmanager
-async def running_system(data_dir: Path, port: int, **environment: str) -> AsyncIterator[System]:
+async def running_system(
+    data_dir: Path, port: int, *, agents: int = 0, **environment: str
+) -> AsyncIterator[System]:
     """`spotkeeper up` on a data directory, ready; ended by Ctrl-C, after which nothing is left."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "spotkeeper"),
-        *("up", "--json", "--no-agents", "--port", str(port), "--data-dir", str(data_dir)),
+        *("up", "--json", "--agents", str(agents)),
+        *("--port", str(port), "--data-dir", str(data_dir)),
         cwd=ROOT,
         env={**os.environ, "SPOTKEEPER_ADMIN_TOKEN": ADMIN_TOKEN, **environment},
         stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,157 @@
+"""A fleet as a process: its burst, its silences, its end, and what it costs."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from spotkeeper_agent.api import CONNECTIONS
+from spotkeeper_agent.control import Control, ControlError
+from tests.agent.control_plane import TOKEN, ControlPlane
+from tests.stack import eventually
+
+AGENTS = 25
+BURST_SECONDS = 2.0
+REACTION_SECONDS = 1.0
+MOST_KIB = 60 * 1024
+LOG = "log"
+
+
+@asynccontextmanager
+async def running_fleet(
+    plane: ControlPlane, folder: Path, *, agents: int = AGENTS, interval_seconds: float = 0.5
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A simulator that runs until the end of the context, if not shorter."""
+    with (folder / LOG).open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "spotkeeper_agent", "simulate"),
+            *("--gateway", plane.url, "--agents", str(agents), "--control-dir", str(folder)),
+            *("--interval-seconds", str(interval_seconds)),
+            env={**os.environ, "SPOTKEEPER_TOKEN": TOKEN},
+            stdout=log,
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 5)
+
+
+def beating(plane: ControlPlane) -> Counter[str]:
+    """How often each instance has beaten so far."""
+    return Counter(call.body["instance_id"] for call in plane.of("heartbeat"))
+
+
+async def registered(plane: ControlPlane, agents: int = AGENTS) -> dict[str, str]:
+    """The instances of the fleet by name, once all are registered."""
+    await eventually(lambda: len(plane.of("register")) >= agents, within_seconds=40)
+    bodies = [call.body for call in plane.of("register")]
+    return {body["logical_agent_id"]: body["instance_id"] for body in bodies}
+
+
+async def crash(folder: Path, name: str) -> None:
+    """Stop an agent, and wait until the fleet says that it has crashed."""
+    Control(folder).stop(name)
+    log = folder / LOG
+    await eventually(lambda: f"{name} crashes" in log.read_text(), within_seconds=REACTION_SECONDS)
+
+
+async def beats_of(plane: ControlPlane, instances: Collection[str], more: int) -> Counter[str]:
+    """All beats, once each of these instances has beaten some more times."""
+    before = beating(plane)
+    await eventually(
+        lambda: all(beating(plane)[i] >= before[i] + more for i in instances), within_seconds=10
+    )
+    return beating(plane)
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(peak)
+
+
+async def test_a_fleet_registers_in_a_spread_burst_and_beats(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with running_fleet(plane, tmp_path):
+        instances = await registered(plane)
+        await eventually(lambda: len(beating(plane)) == AGENTS, within_seconds=5)
+    times = [call.at for call in plane.of("register")]
+    assert sorted(instances) == [f"agent-{n:02}" for n in range(1, AGENTS + 1)]
+    assert 0.5 < max(times) - min(times) < BURST_SECONDS
+    assert plane.connections < AGENTS
+
+
+async def test_a_stopped_agent_falls_silent_alone_and_comes_back(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with running_fleet(plane, tmp_path):
+        instances = await registered(plane)
+        silent = instances.pop("agent-07")
+        await crash(tmp_path, "agent-07")
+        before = await beats_of(plane, instances.values(), 1)  # One of its own was on its way.
+        after = await beats_of(plane, instances.values(), 3)
+        assert after[silent] == before[silent]
+
+        Control(tmp_path).start("agent-07")
+        await eventually(
+            lambda: len(plane.of("register")) > AGENTS, within_seconds=REACTION_SECONDS
+        )
+    (back,) = plane.of("register")[AGENTS:]
+    assert back.body["logical_agent_id"] == "agent-07"
+    assert back.body["instance_id"] == silent
+
+
+async def test_a_stopped_agent_stays_silent_when_the_fleet_is_started_again(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with running_fleet(plane, tmp_path):
+        first = await registered(plane)
+        await crash(tmp_path, "agent-07")
+    plane.calls.clear()
+    async with running_fleet(plane, tmp_path):
+        again = await registered(plane, AGENTS - 1)
+        await eventually(lambda: len(beating(plane)) == AGENTS - 1, within_seconds=5)
+    assert again == {name: i for name, i in first.items() if name != "agent-07"}
+
+
+@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
+async def test_a_fleet_ends_at_once_without_goodbyes(
+    plane: ControlPlane, tmp_path: Path, word: signal.Signals
+) -> None:
+    async with running_fleet(plane, tmp_path) as process:
+        await registered(plane)
+        process.send_signal(word)
+        assert await asyncio.wait_for(process.wait(), 1) == 0
+    assert {call.body.get("status") for call in plane.of("heartbeat")} <= {"online"}
+
+
+async def test_nobody_is_stopped_who_is_not_there(plane: ControlPlane, tmp_path: Path) -> None:
+    control = Control(tmp_path)
+    with pytest.raises(ControlError, match="No simulated fleet runs with"):
+        control.stop("agent-01")
+    async with running_fleet(plane, tmp_path):
+        await registered(plane)
+        with pytest.raises(ControlError, match="has no agent-26; there are agent-01 to agent-25"):
+            control.stop("agent-26")
+    with pytest.raises(ControlError, match="No simulated fleet runs with"):
+        control.start("agent-01")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
+async def test_a_thousand_agents_are_no_burden(plane: ControlPlane, tmp_path: Path) -> None:
+    async with running_fleet(plane, tmp_path, agents=1_000, interval_seconds=20) as process:
+        instances = await registered(plane, 1_000)
+        assert peak_kib(process.pid) < MOST_KIB
+    assert len(instances) == 1_000
+    assert plane.connections <= CONNECTIONS
