@@ -1,6 +1,7 @@
 """The hand-written pages lead to what exists, and say of the topics what is declared."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +13,13 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page: object) -> None:
-    path = ROOT / str(page)
-    text = path.read_text(encoding="utf-8")
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(
         r"^\[\w+\]: (\S+)$", text, re.MULTILINE
     )
     inside = [link for link in links if not link.startswith("http")]
-    assert [link for link in inside if not (path.parent / link).exists()] == []
+    assert [link for link in inside if not (page.parent / link).exists()] == []
 
 
 def test_every_decision_is_listed() -> None:

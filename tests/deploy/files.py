@@ -68,7 +68,7 @@ def unknown_settings(service: str, environment: Mapping[str, object]) -> set[str
 
 def settings_of(service: str, environment: Mapping[str, object]) -> ServiceSettings:
     """The service's settings as it would read them; raises what it would raise."""
-    values = {
+    values: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX)
