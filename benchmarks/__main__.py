@@ -6,26 +6,31 @@ Trust the ratios and the CPU per call; rates depend on what else the machine doe
 import argparse
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks import heartbeats, requests
-from benchmarks.processes import system
+from benchmarks.processes import System, system
 from benchmarks.report import Line, print_lines
 
 
-async def measure(seconds: float, console: Console) -> list[Line]:
-    """Run all benchmarks on one Spotkeeper."""
+PARTS: dict[str, Callable[[System, float], Awaitable[list[Line]]]] = {
+    "latency": requests.latency,
+    "registrations": requests.registrations,
+    "heartbeats": heartbeats.compare,
+}
+
+
+async def measure(parts: Sequence[str], seconds: float, console: Console) -> list[Line]:
+    """Run the benchmarks one after the other on one Spotkeeper."""
     lines: list[Line] = []
     async with system() as running:
-        console.log("Spotkeeper runs; measuring request and reply")
-        lines += await requests.latency(running, seconds=seconds)
-        console.log("measuring registrations")
-        lines += await requests.registrations(running)
-        console.log("measuring heartbeats against the baselines")
-        lines += await heartbeats.compare(running, seconds=seconds)
+        for part in parts:
+            console.log(f"measuring {part}")
+            lines += await PARTS[part](running, seconds)
     return lines
 
 
@@ -34,9 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each measurement")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone")
     chosen = parser.parse_args()
     console = Console(stderr=True)
-    lines = asyncio.run(measure(chosen.seconds, console))
+    lines = asyncio.run(measure(chosen.only or list(PARTS), chosen.seconds, console))
     print_lines(lines)
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(line) for line in lines], indent=2) + "\n")

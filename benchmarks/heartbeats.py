@@ -22,7 +22,7 @@ BODY = {
 }
 
 
-async def compare(system: System, *, seconds: float) -> list[Line]:
+async def compare(system: System, seconds: float) -> list[Line]:
     """CPU per beat and beats a second of the whole path, and of the baselines, in one run."""
     agents = await register_agents(system, AGENTS, prefix="beat")
     ours, spent = await _through_spotkeeper(system, agents, seconds)

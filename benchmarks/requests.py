@@ -10,7 +10,7 @@ from benchmarks.report import Line
 LOW_RATE_PER_SECOND = 20.0
 
 
-async def latency(system: System, *, seconds: float) -> list[Line]:
+async def latency(system: System, seconds: float) -> list[Line]:
     """Config changes at 20 a second: two hops, one transaction each."""
     agents = await register_agents(system, 40, prefix="ask")
     changes = [
@@ -32,7 +32,7 @@ async def latency(system: System, *, seconds: float) -> list[Line]:
     ]
 
 
-async def registrations(system: System) -> list[Line]:
+async def registrations(system: System, _: float) -> list[Line]:
     """New agents as fast as they come in."""
     await _register(system, 1_000, "warm", connections=128)
     before = system.cpu_seconds()

@@ -52,9 +52,11 @@ async def simulate(options: Options) -> None:
 async def _run(options: Options) -> None:
     cloud = SimulatedCloud(options.seed)
     homes = fleet(cloud, options.agents, seed=options.seed)
-    chance = Random(options.seed)
+    chance = Random()
     control = Control(options.control_folder)
     control.open(homes)
+    for name in control.crashed() & homes.keys():
+        log.info("%s stays crashed until it is started", name)
     try:
         async with connect(options.gateway, options.token) as http:
             api = Api(http)

@@ -147,6 +147,18 @@ async def test_nobody_is_stopped_who_is_not_there(plane: ControlPlane, tmp_path:
         control.start("agent-01")
 
 
+@pytest.mark.parametrize("word", ["stop", "start"])
+async def test_a_refusal_is_one_sentence(tmp_path: Path, word: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "spotkeeper_agent", word, "agent-01"),
+        *("--control-dir", str(tmp_path)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode() == f"No simulated fleet runs with {tmp_path}.\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
 async def test_a_thousand_agents_are_no_burden(plane: ControlPlane, tmp_path: Path) -> None:

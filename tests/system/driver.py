@@ -170,7 +170,7 @@ def registration(**changes: Any) -> Json:
 
 @asynccontextmanager
 async def running_system(
-    data_dir: Path, port: int, *, agents: int = 0, **environment: str
+    data_dir: Path, port: int, agents: int = 0, /, **environment: str
 ) -> AsyncIterator[System]:
     """`spotkeeper up` on a data directory, ready; ended by Ctrl-C, after which nothing is left."""
     process = await asyncio.create_subprocess_exec(

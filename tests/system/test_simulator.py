@@ -49,7 +49,7 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet
         "SPOTKEEPER_AGENT_INTERVAL_SECONDS": str(INTERVAL_SECONDS),
         "SPOTKEEPER_OFFLINE_AFTER_SECONDS": str(OFFLINE_AFTER_SECONDS),
     }
-    async with running_system(folder, free_port(), agents=AGENTS, **fast) as system:
+    async with running_system(folder, free_port(), AGENTS, **fast) as system:
         fleet = Fleet(system, folder)
 
         async def all_there() -> bool:

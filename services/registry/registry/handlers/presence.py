@@ -1,7 +1,7 @@
 """What the heartbeat service says of agents, taken over into their status."""
 
 from chassis.transaction import Tx
-from registry.handlers.telling import note, notify, publish_state
+from registry.handlers.telling import note, publish_state
 from registry.store import presence as store
 from spotkeeper_contracts.presence import (
     AgentCameOnline,
@@ -29,8 +29,15 @@ async def agent_went_offline(event: AgentWentOffline, tx: Tx) -> None:
         return
     seconds = round(event.silent_seconds)
     text = f"Agent {agent['logical_agent_id']} has been silent for {seconds} s"
-    await note(agent, tx, "agent_offline", text, severity="warning", silent_seconds=seconds)
-    await notify(agent, tx, "agent_offline", text)
+    await note(
+        agent,
+        tx,
+        "agent_offline",
+        text,
+        severity="warning",
+        notify=True,
+        silent_seconds=seconds,
+    )
     publish_state(agent, tx)
 
 

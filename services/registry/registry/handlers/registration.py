@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.transaction import Tx
 from registry import rules
-from registry.handlers.telling import note, notify, publish_state
+from registry.handlers.telling import note, publish_state
 from registry.rules import Outcome
 from registry.store import configs
 from registry.store import registration as store
@@ -27,11 +27,12 @@ async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
     """Make an agent known, or settle what the registration of a known one means."""
     agent = await _known(request, tx)
     if agent is None:
-        if await store.insert_agent(tx.db, _new_agent(request, tx.now)):
-            return await _register(request, tx)
-        agent = await _known(request, tx)  # Somebody else inserted it at the same time.
-        assert agent is not None, "an agent is never removed"
+        return await _register(request, tx)
+    return await _settle(request, agent, tx)
 
+
+async def _settle(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:
+    """Do what the registration of a known agent means."""
     match rules.outcome_of(
         request.registration.instance_id,
         primary_id=agent["instance_id"],
@@ -52,14 +53,13 @@ async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
 
 
 async def _register(request: RegisterAgent, tx: Tx) -> AgentRegistration:
-    config = AgentConfig()
-    await configs.save(tx.db, request.agent_id, config, by=tx.actor, at=tx.now)
-    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
-    agent = await _known(request, tx)
-    assert agent is not None
-    name = request.registration.logical_agent_id
-    await note(agent, tx, "agent_registered", f"Agent {name} registered", **_instance(request))
-    await notify(agent, tx, "agent_registered", f"Agent {name} registered")
+    agent = await store.insert_agent(tx.db, _new_agent(request, tx.now), AgentConfig(), by=tx.actor)
+    if agent is None:  # Somebody else inserted it at the same time, so it is a known one now.
+        agent = await _known(request, tx)
+        assert agent is not None, "an agent is never removed"
+        return await _settle(request, agent, tx)
+    text = f"Agent {agent['logical_agent_id']} registered"
+    await note(agent, tx, "agent_registered", text, notify=True, **_instance(request))
     tx.emit(_registered(request, tx, epoch=1, revived=False))
     return _answer(Outcome.REGISTERED, agent, publish_state(agent, tx))
 
@@ -72,9 +72,8 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     await _make_primary(request, tx)
     settled = _settled(request.registration, epoch=epoch, registered_at=tx.now, at=tx.now)
     agent = await store.settle(tx.db, request.agent_id, settled)
-    name = request.registration.logical_agent_id
-    await note(agent, tx, "agent_revived", f"Agent {name} came back", **_instance(request))
-    await notify(agent, tx, "agent_revived", f"Agent {name}, once deleted, came back")
+    text = f"Agent {agent['logical_agent_id']}, once deleted, came back"
+    await note(agent, tx, "agent_revived", text, notify=True, **_instance(request))
     tx.emit(_registered(request, tx, epoch=epoch, revived=True))
     return _answer(Outcome.REVIVED, agent, publish_state(agent, tx))
 
@@ -88,8 +87,8 @@ async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
         at=tx.now,
     )
     agent = await store.settle(tx.db, request.agent_id, settled)
-    name = request.registration.logical_agent_id
-    await note(agent, tx, "agent_updated", f"Agent {name} registered again", **_instance(request))
+    text = f"Agent {agent['logical_agent_id']} registered again"
+    await note(agent, tx, "agent_updated", text, **_instance(request))
     tx.emit(_updated(request, tx))
     return _answer(Outcome.UPDATED, agent, publish_state(agent, tx))
 
@@ -103,8 +102,9 @@ async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistra
     agent = await store.settle(tx.db, request.agent_id, settled)
     name, instance_id = request.registration.logical_agent_id, request.registration.instance_id
     text = f"Instance {instance_id} took over as primary of agent {name}"
-    await note(agent, tx, "instance_promoted", text, former=previous, **_instance(request))
-    await notify(agent, tx, "instance_promoted", text)
+    await note(
+        agent, tx, "instance_promoted", text, notify=True, former=previous, **_instance(request)
+    )
     tx.emit(_updated(request, tx))
     tx.emit(
         AgentPromoted(

@@ -15,11 +15,19 @@ def publish_state(agent: Row, tx: Tx) -> int:
 
 
 async def note(
-    agent: Row, tx: Tx, event_type: str, message: str, *, severity: str = "info", **data: Any
+    agent: Row,
+    tx: Tx,
+    event_type: str,
+    message: str,
+    *,
+    severity: str = "info",
+    notify: bool = False,
+    **data: Any,
 ) -> None:
-    """Write a line in the agent's audit trail."""
+    """Write a line in the agent's audit trail; with `notify`, the client is told of it too."""
     await trail.add_event(
         tx.db,
+        notification_id=tx.new_id() if notify else None,
         id=tx.new_id(),
         client_id=agent["client_id"],
         agent_id=agent["id"],
@@ -29,17 +37,4 @@ async def note(
         actor=tx.actor,
         data=data,
         created_at=tx.now,
-    )
-
-
-async def notify(agent: Row, tx: Tx, kind: str, message: str) -> None:
-    """Leave the client a notification about the agent."""
-    await trail.add_notification(
-        tx.db,
-        tx.new_id(),
-        client_id=agent["client_id"],
-        agent_id=agent["id"],
-        kind=kind,
-        message=message,
-        at=tx.now,
     )

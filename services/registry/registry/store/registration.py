@@ -3,13 +3,24 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, exists, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    DateTime,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    exists,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.query import Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
-from registry.tables import agent_configs, agents, instances, open_moves
+from registry.tables import agent_config_history, agent_configs, agents, instances, open_moves
 from spotkeeper_contracts.agents import Registration
+from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.values import InstanceStatus
 
 _id = bindparam("agent_id", type_=Uuid)
@@ -35,12 +46,6 @@ _LOCK = Query(
     .join(agent_configs, OF_THE_AGENT)
     .where(agents.c.id == _id, agents.c.client_id == _client)
     .with_for_update(of=agents)
-)
-_INSERT = Query(
-    insert(agents)
-    .values({c.name: bindparam(f"new_{c.name}", type_=c.type) for c in agents.c})
-    .on_conflict_do_nothing()
-    .returning(agents.c.id)
 )
 _SETTLE = Query(
     update(agents)
@@ -69,6 +74,47 @@ _SAVE_INSTANCE = Query(
         },
     )
 )
+_new_agent = (
+    insert(agents)
+    .values({c.name: bindparam(f"new_{c.name}", type_=c.type) for c in agents.c})
+    .on_conflict_do_nothing()
+    .returning(agents.c.id)
+    .cte("new_agent")
+)
+_first_config = {
+    "agent_id": _new_agent.c.id,
+    "config_version": bindparam("config_version", type_=Integer),
+    "settings": bindparam("settings", type_=JSONB),
+}
+_first_version = _first_config | {
+    "changed_by": bindparam("changed_by", type_=Text),
+    "changed_at": _at,
+}
+_first_instance = {
+    "agent_id": _new_agent.c.id,
+    **{
+        name: bindparam(f"new_{name}", type_=agents.c[name].type)
+        for name in ("instance_id", "client_id", "instance_type", "region", "az")
+    },
+    "mode": bindparam("new_current_mode", type_=Text),
+    "status": literal(InstanceStatus.PRIMARY.value, Text),
+    "status_at": _at,
+    "first_seen_at": _at,
+}
+# One statement instead of four: most of what a statement costs is its way there and back.
+_INSERT = Query(
+    select(_new_agent.c.id).add_cte(
+        *(
+            insert(table).from_select(list(columns), select(*columns.values())).cte(table.name)
+            for table, columns in (
+                (agent_configs, _first_config),
+                (agent_config_history, _first_version),
+                (instances, _first_instance),
+            )
+        )
+    ),
+    writes=True,
+)
 _SUPERSEDE = Query(
     update(instances)
     .where(
@@ -87,9 +133,19 @@ async def agent_for_registration(
     return await _LOCK.row(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id)
 
 
-async def insert_agent(db: Connection, values: Row) -> bool:
-    """Insert an agent with all its columns; False if somebody else did at the same time."""
-    return await _INSERT.row(db, **{f"new_{k}": v for k, v in values.items()}) is not None
+async def insert_agent(db: Connection, values: Row, config: AgentConfig, *, by: str) -> Row | None:
+    """Insert an agent with its first config and its primary instance, and return the agent.
+
+    `values` are all columns of `agents`. None if somebody else inserted it at the same time.
+    """
+    first = {
+        "config_version": config.config_version,
+        "settings": config.model_dump(exclude={"config_version"}),
+    }
+    new = {f"new_{name}": value for name, value in values.items()}
+    at = values["registered_at"]
+    id = await _INSERT.value(db, **new, **first, changed_by=by, at=at)
+    return None if id is None else {**values, **first}
 
 
 async def settle(db: Connection, agent_id: UUID, values: Row) -> Row:

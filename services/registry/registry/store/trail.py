@@ -1,26 +1,31 @@
 """The audit trail and the notifications."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, bindparam, insert, or_, select, tuple_
+from sqlalchemy import DateTime, Text, Uuid, bindparam, insert, or_, select, tuple_
 
 from chassis.query import Connection, Query
 from registry.store.pages import Position
 from registry.store.states import Row
 from registry.tables import notifications, system_events
 
-_ADD = Query(
-    insert(system_events).values(
-        {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in system_events.c}
-    )
+_event = insert(system_events).values(
+    {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in system_events.c}
 )
-_NOTIFY = Query(
-    insert(notifications).values(
-        {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in notifications.c}
+_ADD = Query(_event)
+_ADD_AND_NOTIFY = Query(
+    insert(notifications)
+    .values(
+        id=bindparam("notification_id", type_=Uuid),
+        client_id=bindparam("new_client_id", type_=Uuid),
+        agent_id=bindparam("new_agent_id", type_=Uuid),
+        kind=bindparam("new_event_type", type_=Text),
+        message=bindparam("new_message", type_=Text),
+        created_at=bindparam("new_created_at", type_=DateTime(timezone=True)),
     )
+    .add_cte(_event.cte("event"))
 )
 _before = bindparam("before", type_=DateTime(timezone=True))
 _LIST = Query(
@@ -39,31 +44,13 @@ _LIST = Query(
 )
 
 
-async def add_event(db: Connection, **columns: Any) -> None:
-    """Write one line of the audit trail."""
-    await _ADD.run(db, **{f"new_{name}": value for name, value in columns.items()})
-
-
-async def add_notification(
-    db: Connection,
-    id: UUID,
-    *,
-    client_id: UUID,
-    agent_id: UUID | None,
-    kind: str,
-    message: str,
-    at: datetime,
-) -> None:
-    """Leave word for the client."""
-    await _NOTIFY.run(
-        db,
-        new_id=id,
-        new_client_id=client_id,
-        new_agent_id=agent_id,
-        new_kind=kind,
-        new_message=message,
-        new_created_at=at,
-    )
+async def add_event(db: Connection, *, notification_id: UUID | None, **columns: Any) -> None:
+    """Write one line of the audit trail, and leave it as a notification if that has an id."""
+    line = {f"new_{name}": value for name, value in columns.items()}
+    if notification_id is None:
+        await _ADD.run(db, **line)
+    else:
+        await _ADD_AND_NOTIFY.run(db, **line, notification_id=notification_id)
 
 
 async def page(
