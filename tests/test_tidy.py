@@ -84,7 +84,7 @@ OWN_FILES = {
 HOMES = {
     "faust": r"services/heartbeat/heartbeat/stream\.py",
     "onnxruntime": r"services/decision/decision/model\.py",
-    "sqlalchemy": r"libs/chassis/.*|tests/chassis/.*|services/\w+/\w+/(store(/\w+)?|tables)\.py"
+    "sqlalchemy": r"libs/chassis/.*|tests/.*|services/\w+/\w+/(store(/\w+)?|tables)\.py"
     r"|services/\w+/\w+/migrations/.*",
     "uvicorn": r"services/gateway/gateway/(__main__|connections)\.py",
 }
