@@ -52,8 +52,10 @@ class Agents:
 
         Another client's agent is not found, as if it did not exist.
         """
-        id = _uuid(agent_id)
-        known = self._known.get(str(id)) or await self.fresh(id, caller)
+        known = self._known.get(agent_id)
+        if known is None:  # It may be written in another way, or be new to the view.
+            id = _uuid(agent_id)
+            known = self._known.get(str(id)) or await self.fresh(id, caller)
         if known.client != caller.client:
             raise AGENT_NOT_FOUND.refused()
         if known.state.deleted:
