@@ -4,28 +4,34 @@ The one writes the files that follow from the messages, the other says whether t
 """
 
 import sys
+from pathlib import Path
 
-from spotkeeper_contracts.generated import broken_promises, generated, outdated, write
+from spotkeeper_contracts.generated import CHECKOUT, broken_promises, generated, outdated, write
 
-USAGE = "usage: python -m spotkeeper_contracts generate|check\n"
-ADVICE = "Declare a new version beside the old one. If it was never released, remove its schema.\n"
+USAGE = "usage: python -m spotkeeper_contracts generate|check"
+ADVICE = (
+    "Declare a new version beside the old one (CONTRIBUTING.md). If no release has had the old "
+    "one, or its time is over, remove its schema first."
+)
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str], checkout: Path = CHECKOUT) -> int:
     """Do what the word says; 1 if the files are not as they should be, 2 if it is unknown."""
     if words not in (["generate"], ["check"]):
-        sys.stderr.write(USAGE)
-        return 2
+        return _complain(USAGE, status=2)
     files = generated()
-    if broken := broken_promises(files):
-        sys.stderr.write("\n".join(["A published message would break:", *broken, ADVICE]))
-        return 1
+    if broken := broken_promises(files, checkout):
+        return _complain("A published message would break:", *broken, ADVICE)
     if words == ["generate"]:
-        write(files)
-    elif old := outdated(files):
-        sys.stderr.write("\n".join(["Run `make docs`; not current:", *map(str, old), ""]))
-        return 1
+        write(files, checkout)
+    elif old := outdated(files, checkout):
+        return _complain("Not current; run `make docs`:", *old)
     return 0
+
+
+def _complain(*lines: str, status: int = 1) -> int:
+    sys.stderr.write("\n".join(lines) + "\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -12,51 +12,54 @@ from spotkeeper_contracts.evolution import breaking_changes
 from spotkeeper_contracts.records import record_types
 from spotkeeper_contracts.yaml import to_yaml
 
-CONTRACTS = Path(__file__).parents[1]
-SCHEMAS, EXAMPLES = CONTRACTS / "schemas", CONTRACTS / "examples"
-ASYNCAPI = CONTRACTS.parents[1] / "docs" / "asyncapi.yaml"
+CHECKOUT = Path(__file__).parents[3]
+SCHEMAS, EXAMPLES = "libs/contracts/schemas", "libs/contracts/examples"
+ASYNCAPI = "docs/asyncapi.yaml"
 
 
-def generated() -> dict[Path, str]:
-    """Each file with the content that it should have."""
+def generated() -> dict[str, str]:
+    """Each file, by its path in the checkout, with the content that it should have."""
     records = record_types()
-    schemas = {SCHEMAS / f"{name}.json": _json(record.schema) for name, record in records.items()}
+    schemas = {f"{SCHEMAS}/{name}.json": _json(record.schema) for name, record in records.items()}
     examples = {
-        EXAMPLES / f"{name}.json": _json(record.example) for name, record in records.items()
+        f"{EXAMPLES}/{name}.json": _json(record.example) for name, record in records.items()
     }
     return {**schemas, **examples, ASYNCAPI: to_yaml(document(records))}
 
 
-def broken_promises(files: dict[Path, str], schemas: Path = SCHEMAS) -> list[str]:
+def broken_promises(files: dict[str, str], checkout: Path = CHECKOUT) -> list[str]:
     """What the new schemas take back of the committed ones, a line each."""
     broken = []
-    for path in sorted(schemas.glob("*.json")):
-        if path not in files:
+    for path in sorted((checkout / SCHEMAS).glob("*.json")):
+        new = files.get(f"{SCHEMAS}/{path.name}")
+        if new is None:
             broken.append(f"{path.stem}: no message has this type any more")
             continue
-        old, new = json.loads(path.read_text(encoding="utf-8")), json.loads(files[path])
-        broken += [f"{path.stem}: {change}" for change in breaking_changes(old, new)]
+        old = json.loads(path.read_text(encoding="utf-8"))
+        broken += [f"{path.stem}: {change}" for change in breaking_changes(old, json.loads(new))]
     return broken
 
 
-def outdated(files: dict[Path, str], examples: Path = EXAMPLES) -> list[Path]:
+def outdated(files: dict[str, str], checkout: Path = CHECKOUT) -> list[str]:
     """The files that are missing, differ or belong to no message."""
-    differing = [path for path, text in files.items() if not _holds(path, text)]
-    return differing + sorted(set(examples.glob("*.json")) - files.keys())
+    found = {f"{EXAMPLES}/{path.name}" for path in (checkout / EXAMPLES).glob("*.json")}
+    differing = [path for path, text in files.items() if _text_of(checkout / path) != text]
+    return differing + sorted(found - files.keys())
 
 
-def write(files: dict[Path, str]) -> None:
+def write(files: dict[str, str], checkout: Path = CHECKOUT) -> None:
     """Bring all files up to date."""
-    for path in outdated(files):
-        if path not in files:
+    for name in outdated(files, checkout):
+        path = checkout / name
+        if name in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[name], encoding="utf-8")
+        else:
             path.unlink()
-            continue
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(files[path], encoding="utf-8")
 
 
-def _holds(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text(encoding="utf-8") == text
+def _text_of(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _json(value: object) -> str:

@@ -46,7 +46,7 @@ def _indented(lines: list[str]) -> Iterator[str]:
 def _line(text: str) -> str:
     """Plain where YAML would read the same text, else quoted."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _is_block(text: str) -> bool:
