@@ -72,6 +72,8 @@ class Lane:
         self._queue: deque[Delivery | Unopened] = deque()
         self._arrived = asyncio.Event()
         self._stopping = False
+        self._partitions: Sequence[int] = ()
+        self._sweep_at = 0.0
         self.published: list[int] = []
         """Numbers of outbox rows that the broker has and the next commit deletes."""
 
@@ -95,13 +97,47 @@ class Lane:
         """Publish what the partitions' last owner left, then handle what arrives."""
         try:
             await self._lasting(lambda: self._publish_left_over(source_partitions))
+            self._partitions = source_partitions
             while not self._stopping:
-                await self._arrived.wait()
-                self._arrived.clear()
+                await self._wait()
                 while self._queue and not self._stopping:
                     await self._next()
+                    await self._sweep_if_due()
+                await self._sweep_if_due()
         except _Stopped:
             log.info("stopped while waiting; the next owner goes on")
+
+    async def _wait(self) -> None:
+        """Until something arrives, or a sweep is due."""
+        try:
+            async with asyncio.timeout(self._settings.sweep_seconds if self._sweeps else None):
+                await self._arrived.wait()
+        except TimeoutError:
+            pass  # Nothing arrived, which is no reason not to look at the clock.
+        self._arrived.clear()
+
+    @property
+    def _sweeps(self) -> bool:
+        return self._work.sweep is not None and bool(self._partitions)
+
+    async def _sweep_if_due(self) -> None:
+        """Do what is due by the clock; a bug in it is logged, and tried again with the next."""
+        if not self._sweeps or self._stopping or clock.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = clock.monotonic() + self._settings.sweep_seconds
+        try:
+            outcome, more = await self._lasting(self._transact_sweep)
+        except _Stopped:
+            raise
+        except Exception as error:  # What it concerns waits; messages go on.
+            log.error("sweep raised", exc_info=error)
+            metrics.SWEEPS_FAILED.inc()
+            return
+        await self._lasting(lambda: self._producer.send_all(outcome.emitted))
+        self.published += outcome.seqs
+        if more:
+            self._sweep_at = 0.0
+            self._arrived.set()
 
     async def _next(self) -> None:
         batch: list[Delivery] = []
@@ -189,6 +225,10 @@ class Lane:
     async def _transact(self, batch: list[Delivery]) -> Outcome:
         async with self._pool.acquire() as raw:
             return await self._work.run(raw, batch)
+
+    async def _transact_sweep(self) -> tuple[Outcome, bool]:
+        async with self._pool.acquire() as raw:
+            return await self._work.run_sweep(raw, self._partitions)
 
     async def _refuse(self, delivery: Delivery, refusal: Refusal) -> Outcome:
         async with self._pool.acquire() as raw:

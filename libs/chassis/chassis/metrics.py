@@ -28,6 +28,10 @@ BATCHES_SPLIT = Counter(
     "spotkeeper_batches_split_total",
     "Transactions that failed as a whole and were run again one message at a time.",
 )
+SWEEPS_FAILED = Counter(
+    "spotkeeper_sweeps_failed_total",
+    "Times that the work due by the clock raised and was put off.",
+)
 LANES_WAITING = Gauge(
     "spotkeeper_lanes_waiting",
     "Lanes that wait because the database or the broker is away.",

@@ -26,7 +26,7 @@ from chassis.query import Connection, open_pool
 from chassis.settings import ServiceSettings
 from chassis.tables import bus_tables
 from chassis.topics import create_topics
-from chassis.transaction import Handler, Work
+from chassis.transaction import Handler, Sweep, Work
 from spotkeeper_contracts import TOPICS, Message, Topic
 
 log = get_logger()
@@ -58,8 +58,9 @@ class Service:
     """All that makes a service: its messages' handlers, its settings, its schema.
 
     `background` is work that runs beside the lanes until `Running.stopping` is set; if it raises,
-    the process ends. `commands` are further words of `python -m <service> <word>`. `remembers` is
-    False for a service that only answers questions: it has neither inbox nor outbox.
+    the process ends. `sweep` does what is due by the clock, in each lane once a second and in a
+    transaction of its own. `commands` are further words of `python -m <service> <word>`.
+    `remembers` is False for a service that only answers questions: it has neither inbox nor outbox.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Service:
     metadata: MetaData | None = None
     migrations: Path | None = None
     background: Sequence[Background] = ()
+    sweep: Sweep | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
     remembers: bool = True
 
@@ -86,7 +88,9 @@ class Service:
             assert self.metadata is not None, f"{self.name} has nowhere to remember"
             tables = bus_tables(self.metadata)
             inbox, outbox = Inbox(tables), Outbox(tables)
-        work = Work(self.name, self.handlers, settings, inbox=inbox, outbox=outbox)
+        work = Work(
+            self.name, self.handlers, settings, inbox=inbox, outbox=outbox, sweep=self.sweep
+        )
         return work, inbox, outbox
 
 

@@ -74,6 +74,9 @@ class ServiceSettings(BaseSettings):
     send_timeout_seconds: float = Field(
         10.0, gt=0, description="How long an acknowledgement of the broker is awaited."
     )
+    sweep_seconds: float = Field(
+        1.0, gt=0, description="How often a lane looks for what is due by the clock."
+    )
     session_timeout_seconds: float = Field(
         6.0, gt=0, description="Silence after which the broker gives a consumer's work to others."
     )

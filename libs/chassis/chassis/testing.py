@@ -1,6 +1,6 @@
 """What the tests of services share: a transaction that is rolled back, and messages to handle."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -11,7 +11,7 @@ from chassis.query import Connection, prepare_connection
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from chassis.transaction import Tx
-from spotkeeper_contracts import Message, Reply, Request
+from spotkeeper_contracts import PARTITIONS, Message, Reply, Request
 from spotkeeper_contracts.examples import example
 
 __all__ = ["Scene", "example", "scene"]
@@ -40,6 +40,12 @@ class Scene:
         """Run the service's handler of a message; raises what it raises."""
         self.tx = self._new_tx(message, actor, client_id)
         return await self._service.handlers[type(message)](message, self.tx)
+
+    async def sweep(self, partitions: Sequence[int] = range(PARTITIONS)) -> bool:
+        """Do what is due by the clock; returns whether more is due."""
+        assert self._service.sweep is not None
+        self.tx = self._new_tx(None, f"system:{self._service.name}", None)
+        return await self._service.sweep(partitions, self.tx)
 
     def _new_tx(self, message: Message | None, actor: str, client_id: str | None) -> Tx:
         client = client_id or getattr(message, "client_id", None)

@@ -21,6 +21,8 @@ from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
 from spotkeeper_contracts.ids import derived_id
 
 Handler = Callable[[Any, Any], Awaitable[Reply | Request | None]]
+Sweep = Callable[[Sequence[int], Any], Awaitable[bool]]
+"""Work that is due by the clock: given partitions and a `Tx`; returns whether more is due."""
 
 IDEMPOTENCY_MISMATCH = Refusal(
     code="IDEMPOTENCY_MISMATCH",
@@ -53,6 +55,14 @@ class Delivery:
         """Whether the message is claimed and its answer kept."""
         message = self.envelope.message
         return not (isinstance(message, Request) and message.reads_only)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The digest of what is said, without the context that a repeat may differ in."""
+        message = self.envelope.message
+        if isinstance(message, Request) and message.context:
+            return fingerprint(message.model_dump_json(exclude=set(message.context)).encode())
+        return fingerprint(self.value)
 
 
 @dataclass(slots=True)
@@ -102,7 +112,9 @@ class Work:
         *,
         inbox: Inbox | None,
         outbox: Outbox | None,
+        sweep: Sweep | None = None,
     ) -> None:
+        self.sweep = sweep
         self._service = service
         self._handlers = handlers
         self._settings = settings
@@ -127,8 +139,9 @@ class Work:
                 elif id in fresh:
                     fresh.discard(id)
                     answer, messages = await self._handle(db, delivery)
-                    emitted += [(delivery.partition, self._record(delivery, m)) for m in messages]
-                    handled[id] = Handled(fingerprint(delivery.value), answer)
+                    records = [self._record(delivery.envelope, m) for m in messages]
+                    emitted += [(delivery.partition, record) for record in records]
+                    handled[id] = Handled(delivery.fingerprint, answer)
                     if answer is not None:
                         answers[id] = answer
                 else:
@@ -143,6 +156,25 @@ class Work:
             outcome.emitted = [record for _, record in emitted]
         faults.after("committed")
         return outcome
+
+    async def run_sweep(
+        self, raw: "asyncpg.Connection[asyncpg.Record]", partitions: Sequence[int]
+    ) -> tuple[Outcome, bool]:
+        """Do what is due in these partitions, in one transaction; tells too if more is due.
+
+        What it emits is keyed by agents of these partitions, so each record goes to one of them.
+        """
+        assert self.sweep is not None
+        assert self._outbox is not None
+        db, cause = Connection(raw), Envelope.of(Message(), source=self._service)
+        async with raw.transaction():
+            tx = Tx(db, cause, service=self._service, settings=self._settings)
+            more = await self.sweep(partitions, tx)
+            records = [self._record(cause, message) for message in tx.emitted]
+            kept = [(record.partition, record) for record in records]
+            outcome = Outcome(emitted=records, seqs=await self._outbox.add(db, kept))
+        faults.after("committed")
+        return outcome, more
 
     async def refuse(
         self,
@@ -168,7 +200,7 @@ class Work:
         arrived: dict[UUID, bytes] = {}
         for delivery in batch:
             if delivery.remembered:
-                arrived.setdefault(delivery.envelope.id, fingerprint(delivery.value))
+                arrived.setdefault(delivery.envelope.id, delivery.fingerprint)
         if not arrived:
             return set(), {}
         assert self._inbox is not None, f"{self._service} has no inbox, so it may only be asked"
@@ -196,14 +228,12 @@ class Work:
 
     def _repeat(self, delivery: Delivery, handled: Handled) -> Message | None:
         metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "repeat").inc()
-        if handled.fingerprint != fingerprint(delivery.value):
+        if handled.fingerprint != delivery.fingerprint:
             return IDEMPOTENCY_MISMATCH
         return handled.answer
 
-    def _record(self, delivery: Delivery, message: Message) -> Record:
-        envelope = delivery.envelope.caused(
-            message, id=clock.new_id(), source=self._service, time=clock.now()
-        )
+    def _record(self, cause: Envelope, message: Message) -> Record:
+        envelope = cause.caused(message, id=clock.new_id(), source=self._service, time=clock.now())
         return envelope.without_reply().to_record()
 
     def _answer_record(self, delivery: Delivery, answer: Message) -> list[Record]:

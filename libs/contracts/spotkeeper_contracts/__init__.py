@@ -3,7 +3,18 @@
 Importing this package declares every topic (`TOPICS`) and every message (`MESSAGES`).
 """
 
-from spotkeeper_contracts import agents, clients, commands, configs, presence
+from spotkeeper_contracts import (
+    agents,
+    clients,
+    commands,
+    configs,
+    emergencies,
+    instances,
+    pools,
+    presence,
+    replicas,
+    switches,
+)
 from spotkeeper_contracts.message import MESSAGES, Message, Refusal, Refused, Reply, Request, Value
 from spotkeeper_contracts.topics import PARTITIONS, TOPICS, Kind, Topic
 
@@ -23,5 +34,10 @@ __all__ = [
     "clients",
     "commands",
     "configs",
+    "emergencies",
+    "instances",
+    "pools",
     "presence",
+    "replicas",
+    "switches",
 ]

@@ -86,11 +86,13 @@ class Request(Message):
     """A question to the one owner of its topic.
 
     `reply` is what the owner answers. A request that `reads_only` leaves no trace: it is neither
-    remembered nor protected against a repeat, since a repeat of it changes nothing.
+    remembered nor protected against a repeat, since a repeat of it changes nothing. The fields
+    named in `context` tell of the surroundings, not of what is asked: a repeat may differ in them.
     """
 
     reply: ClassVar[type[Reply]]
     reads_only: ClassVar[bool] = False
+    context: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(
         cls,

@@ -1,0 +1,39 @@
+"""Pools and the engine that rates them, as the decision service tells of them."""
+
+from spotkeeper_contracts.message import Message
+from spotkeeper_contracts.topics import ENGINE_STATE, POOL_STATE
+from spotkeeper_contracts.values import (
+    AvailabilityZone,
+    InstanceType,
+    PoolId,
+    Probability,
+    Region,
+    Text,
+    Timestamp,
+    UsdPerHour,
+)
+
+
+class PoolState(Message, topic=POOL_STATE):
+    """A pool's latest price, and its risk of an interruption within an hour."""
+
+    pool_id: PoolId
+    revision: int
+    instance_type: InstanceType
+    region: Region
+    az: AvailabilityZone
+    price_usd_per_hour: UsdPerHour | None
+    ondemand_usd_per_hour: UsdPerHour | None = None
+    risk_1h: Probability
+    as_of: Timestamp
+
+
+class EngineState(Message, topic=ENGINE_STATE):
+    """Whether a decision engine works, and with which model; stale after 30 s."""
+
+    instance: Text
+    revision: int
+    model_version: Text | None
+    model_loaded: bool
+    healthy: bool
+    at: Timestamp
