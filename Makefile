@@ -32,10 +32,10 @@ check: setup ## Run the checks alone: format, lint, types, import rules, tidines
 bench: setup ## Measure against the baselines, in one run each, and print the ratios.
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: setup ## Write anew what is generated: schemas, examples, AsyncAPI, OpenAPI, metrics.
+docs: setup ## Write anew what is generated: schemas, examples, AsyncAPI, OpenAPI, metrics, settings.
 	@$(BIN)/python -m spotkeeper_contracts generate
 	@$(BIN)/python -m gateway openapi > docs/openapi.json
-	@$(BIN)/python -m spotkeeper docs
+	@$(BIN)/python -m spotkeeper.reference docs
 
 lock: $(VENV)/run.stamp ## Resolve the dependencies anew, Python's and Kafka's.
 	@for name in requirements requirements-dev; do \

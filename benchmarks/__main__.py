@@ -16,7 +16,6 @@ from benchmarks import heartbeats, requests
 from benchmarks.processes import System, system
 from benchmarks.report import Line, print_lines
 
-
 PARTS: dict[str, Callable[[System, float], Awaitable[list[Line]]]] = {
     "latency": requests.latency,
     "registrations": requests.registrations,

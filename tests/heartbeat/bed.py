@@ -215,7 +215,6 @@ class Bed:
         wrong = {id: kinds for id in loud if (kinds := self.presence.kinds(id)) != ONLINE_ONCE}
         assert wrong == {}
         late = [self.presence.of(id)[1].read_at - fleet.last_beat_at[id] for id in silent]
-        print(f"found after {max(late):.2f} s, {self.presence.repeats(fleet.agent_ids)} repeats")
         assert max(late) <= FOUND_WITHIN_SECONDS + late_by
 
 

@@ -27,8 +27,12 @@ def fall_silent(fleet: Fleet) -> None:
 async def everyone_beats_twice(fleet: Fleet) -> None:
     """Wait until all have beaten again and again, so that a worker has something to keep."""
     for _ in range(2):
-        before = clock.monotonic()
-        await eventually(lambda: min(fleet.last_beat_at.values()) > before, within_seconds=10)
+        await all_have_beaten_since(clock.monotonic(), fleet)
+
+
+async def all_have_beaten_since(moment: float, fleet: Fleet) -> None:
+    """Wait until each agent has beaten after the moment."""
+    await eventually(lambda: min(fleet.last_beat_at.values()) > moment, within_seconds=10)
 
 
 async def longer_than_the_timeout() -> None:

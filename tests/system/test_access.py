@@ -1,12 +1,13 @@
 """Who may do what: tokens, roles, tenants, and the shape of every refusal."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from chassis import clock
 from spotkeeper_contracts.topics import CLIENT_STATE, TOPICS
 from tests.stack import eventually
 from tests.system.driver import System, registration
@@ -131,7 +132,7 @@ async def test_a_new_token_works_and_a_revoked_one_fails_within_a_second(system:
 
 async def test_an_expired_token_says_so(system: System) -> None:
     client_id, _ = await new_client(system)
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    soon = (clock.now() + timedelta(seconds=1)).isoformat()
     _, token = await new_token(system, client_id, role="viewer", expires_at=soon)
     async with system.with_token(token) as bearer:
 

@@ -162,7 +162,7 @@ class Work:
     ) -> tuple[Outcome, bool]:
         """Do what is due in these partitions, in one transaction; tells too if more is due.
 
-        What it emits is keyed by agents of these partitions, so each record goes to one of them.
+        What it emits has keys of these partitions, so each record goes to one of them.
         """
         assert self.sweep is not None
         assert self._outbox is not None
