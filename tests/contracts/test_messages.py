@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from spotkeeper_contracts import MESSAGES, TOPICS, Kind, Message, Reply, Request, Topic, Value
-from spotkeeper_contracts.examples import example, example_beat
-from spotkeeper_contracts.presence import decode_beats, encode_beats
+from spotkeeper_contracts.examples import BY_CLASS, BY_NAME, example, example_beat
+from spotkeeper_contracts.presence import Beat, decode_beats, encode_beats
 from spotkeeper_contracts.records import RecordType, record_types
 from spotkeeper_contracts.topics import GATEWAY_REPLIES
 
@@ -103,3 +103,10 @@ def test_a_reader_ignores_what_it_does_not_know(value: type[Value]) -> None:
 def test_a_reader_of_beats_ignores_what_it_does_not_know() -> None:
     sent = [{**json.loads(encode_beats(example_beat())), "added_later": 1}]
     assert decode_beats(json.dumps(sent).encode()) == [example_beat()]
+
+
+def test_no_example_is_of_a_field_that_is_no_more() -> None:
+    fields = {name for value in VALUES for name in value.model_fields} | {*Beat.__struct_fields__}
+    assert BY_NAME.keys() - fields == set()
+    strays = {cls: names.keys() - cls.model_fields.keys() for cls, names in BY_CLASS.items()}
+    assert {cls: names for cls, names in strays.items() if names} == {}

@@ -36,7 +36,7 @@ TOKEN_ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
 TOKEN_HASH = sha256(b"client-token").hexdigest()
 AGENT_ID = str(agent_id(UUID(CLIENT_ID), "agent-hostname-123"))
 
-BY_CLASS: dict[type, dict[str, object]] = {
+BY_CLASS: dict[type[Value], dict[str, object]] = {
     AgentConfigChanged: {"config": {"config_version": 2, "min_savings_percent": 20.0}},
     AgentPromoted: {"epoch": 2, "previous_instance_status": "zombie"},
     AgentRegistration: {"outcome": "registered"},
@@ -197,7 +197,8 @@ def _example_of(cls: type[Value], name: str, field: FieldInfo) -> Any:
     if name in BY_NAME and not issubclass(kind, Enum):
         return BY_NAME[name]
     made = _made(kind, name)
-    assert made is not NOTHING or not field.is_required(), f"{cls.__name__}.{name} has no example"
+    if field.is_required():
+        assert made is not NOTHING, f"{cls.__name__}.{name} has no example; give it one here"
     return [made] if get_origin(field.annotation) is list else made
 
 
