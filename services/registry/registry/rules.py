@@ -4,7 +4,9 @@ from enum import StrEnum
 
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import Registration
+from spotkeeper_contracts.commands import Priority, Trigger
 from spotkeeper_contracts.configs import AgentConfig, ConfigChange
+from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.values import InstanceStatus, PurchaseMode
 
 FENCED_FOR_GOOD = frozenset({InstanceStatus.ZOMBIE, InstanceStatus.TERMINATED})
@@ -64,11 +66,41 @@ def outcome_of(
     return Outcome.PROMOTED
 
 
-def canonical_pool(registration: Registration) -> str | None:
-    """The pool that a spot registration lies in; on-demand lies in none."""
-    if registration.mode is PurchaseMode.ONDEMAND:
+def canonical_pool(told: Registration | Instance) -> str | None:
+    """The pool that a spot instance lies in, if it names none; on-demand lies in none."""
+    if told.mode is PurchaseMode.ONDEMAND:
         return None
-    return f"{registration.instance_type}.{registration.az}"
+    return f"{told.instance_type}.{told.az}"
+
+
+def assert_may_switch(config: AgentConfig) -> None:
+    """The gate of every cost switch; raises `Refused` with 403 if it is closed."""
+    if not config.auto_switch_enabled:
+        raise Refused("AUTO_SWITCH_DISABLED", "Auto-switching is disabled for this agent", 403)
+    if not config.enabled:
+        raise Refused("AGENT_DISABLED", "The agent is disabled", 403)
+
+
+def is_there(
+    mode: PurchaseMode,
+    pool: str | None,
+    *,
+    current_mode: PurchaseMode,
+    current_pool: str | None,
+) -> bool:
+    """Whether a switch to this mode and pool would lead nowhere; on-demand is one place."""
+    if mode is not current_mode:
+        return False
+    return mode is PurchaseMode.ONDEMAND or pool == current_pool
+
+
+def priority_of(trigger: Trigger, *, urgent: bool) -> int:
+    """How urgent a switch is; an automatic one is only while it flees risk."""
+    if trigger is Trigger.EMERGENCY:
+        return Priority.EMERGENCY
+    if trigger is Trigger.MANUAL:
+        return Priority.MANUAL
+    return Priority.URGENT if urgent else Priority.NORMAL
 
 
 def config_after(current: AgentConfig, change: ConfigChange) -> AgentConfig:

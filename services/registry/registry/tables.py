@@ -103,9 +103,13 @@ instances = Table(
     Column("region", Text, nullable=False),
     Column("az", Text, nullable=False),
     Column("mode", Text, nullable=False),
+    Column("pool_id", Text),
     Column("status", Text, nullable=False),
     Column("status_at", Moment, nullable=False),
     Column("first_seen_at", Moment, nullable=False),
+    Column("zombie_reason", Text),
+    # The last termination that failed.
+    Column("attempted_at", Moment),
     Index(
         "instances_one_primary",
         "agent_id",
@@ -122,8 +126,27 @@ open_moves = Table(
     Column("id", Uuid, primary_key=True),
     Column("agent_id", ForeignKey("agents.id"), nullable=False, index=True),
     Column("kind", Text, nullable=False),
+    Column("target_mode", Text),
     Column("target_pool", Text),
+    # The instance of a replica, once it is known.
+    Column("instance_id", Text),
+    # A switch whose command has succeeded, and whose report is still to come.
+    Column("finished_at", Moment),
     Column("opened_at", Moment, nullable=False),
+    # Whatever gets lost, a move stands in nobody's way for longer.
+    Column("expires_at", Moment, nullable=False),
+)
+
+switch_reports = Table(
+    "switch_reports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("agent_id", ForeignKey("agents.id"), nullable=False),
+    Column("command_id", Uuid),
+    Column("old_instance_id", Text, nullable=False),
+    Column("new_instance_id", Text, nullable=False),
+    Column("reported_at", Moment, nullable=False),
+    UniqueConstraint("agent_id", "old_instance_id", "new_instance_id", name="switch_reports_pair"),
 )
 
 system_events = Table(

@@ -18,8 +18,16 @@ from registry.handlers.clients import (
     revoke_token,
 )
 from registry.handlers.configs import change_config, list_config_history, rollback_config
+from registry.handlers.instances import (
+    list_instances_to_terminate,
+    report_cleanup,
+    report_termination,
+    retire_instance,
+)
+from registry.handlers.moves import command_finished, command_queued, replica_changed
 from registry.handlers.presence import agent_came_online, agent_reported_change, agent_went_offline
 from registry.handlers.registration import register_agent
+from registry.handlers.switches import issue_switch, promote_instance, report_switch
 from spotkeeper_contracts import Message
 from spotkeeper_contracts.agents import (
     DeleteAgent,
@@ -36,12 +44,21 @@ from spotkeeper_contracts.clients import (
     ListClients,
     RevokeToken,
 )
+from spotkeeper_contracts.commands import CommandFinished, CommandQueued
 from spotkeeper_contracts.configs import ChangeConfig, ListConfigHistory, RollbackConfig
+from spotkeeper_contracts.instances import (
+    ListInstancesToTerminate,
+    ReportCleanup,
+    ReportTermination,
+    RetireInstance,
+)
 from spotkeeper_contracts.presence import (
     AgentCameOnline,
     AgentReportedChange,
     AgentWentOffline,
 )
+from spotkeeper_contracts.replicas import PromoteInstance, ReplicaChanged
+from spotkeeper_contracts.switches import IssueSwitch, ReportSwitch
 
 HANDLERS: Mapping[type[Message], Handler] = {
     RegisterAgent: register_agent,
@@ -58,6 +75,16 @@ HANDLERS: Mapping[type[Message], Handler] = {
     ListClients: list_clients,
     CreateToken: create_token,
     RevokeToken: revoke_token,
+    IssueSwitch: issue_switch,
+    ReportSwitch: report_switch,
+    PromoteInstance: promote_instance,
+    ListInstancesToTerminate: list_instances_to_terminate,
+    ReportTermination: report_termination,
+    RetireInstance: retire_instance,
+    ReportCleanup: report_cleanup,
+    CommandQueued: command_queued,
+    CommandFinished: command_finished,
+    ReplicaChanged: replica_changed,
     AgentCameOnline: agent_came_online,
     AgentReportedChange: agent_reported_change,
     AgentWentOffline: agent_went_offline,

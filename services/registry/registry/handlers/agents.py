@@ -4,7 +4,7 @@ from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
 from registry.handlers.telling import note, publish_state
-from registry.store import agents, trail
+from registry.store import agents, moves, trail
 from registry.store.pages import next_cursor, position
 from registry.store.states import Row, detail_of, state_of
 from spotkeeper_contracts import Refused
@@ -51,6 +51,7 @@ async def list_agents(request: ListAgents, tx: Tx) -> AgentPage:
 async def delete_agent(request: DeleteAgent, tx: Tx) -> Done:
     """Forget an agent but for its history; a registration revives it."""
     await agent_to_change(request, tx)
+    await moves.close_all(tx.db, request.agent_id)
     agent = await agents.delete(tx.db, request.agent_id, at=tx.now)
     name = agent["logical_agent_id"]
     await note(agent, tx, "agent_deleted", f"Agent {name} was deleted", severity="warning")

@@ -7,7 +7,7 @@ from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.telling import note, publish_state
 from registry.rules import Outcome
-from registry.store import configs
+from registry.store import configs, instances, moves
 from registry.store import registration as store
 from registry.store.states import Row, config_of
 from spotkeeper_contracts.agents import (
@@ -20,6 +20,7 @@ from spotkeeper_contracts.agents import (
     RegistrationRejected,
 )
 from spotkeeper_contracts.configs import AgentConfig
+from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.values import AgentStatus, InstanceStatus
 
 
@@ -69,7 +70,8 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     config = AgentConfig(config_version=version)
     epoch = former["epoch"] + 1
     await configs.save(tx.db, request.agent_id, config, by=tx.actor, at=tx.now)
-    await _make_primary(request, tx)
+    await moves.close_all(tx.db, request.agent_id)
+    await _make_primary(request, former, tx)
     settled = _settled(request.registration, epoch=epoch, registered_at=tx.now, at=tx.now)
     agent = await store.settle(tx.db, request.agent_id, settled)
     text = f"Agent {agent['logical_agent_id']}, once deleted, came back"
@@ -79,7 +81,7 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
 
 
 async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
-    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
+    await _keep_instance(request, former, InstanceStatus.PRIMARY, tx)
     settled = _settled(
         request.registration,
         epoch=former["epoch"],
@@ -95,7 +97,7 @@ async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
 
 async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
     epoch, previous = former["epoch"] + 1, former["instance_id"]
-    await _make_primary(request, tx)
+    await _make_primary(request, former, tx)
     settled = _settled(
         request.registration, epoch=epoch, registered_at=former["registered_at"], at=tx.now
     )
@@ -121,7 +123,7 @@ async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistra
 
 
 async def _stand_by(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:
-    await _keep_instance(request, InstanceStatus.STANDBY, tx)
+    await _keep_instance(request, agent, InstanceStatus.STANDBY, tx)
     instance_id = request.registration.instance_id
     text = f"Instance {instance_id} stands by until the switch or the promotion is reported"
     await note(agent, tx, "instance_stands_by", text, **_instance(request))
@@ -146,22 +148,39 @@ async def _reject(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistrati
 
 async def _known(request: RegisterAgent, tx: Tx) -> Row | None:
     return await store.agent_for_registration(
-        tx.db, request.agent_id, request.client_id, request.registration.instance_id
+        tx.db,
+        request.agent_id,
+        request.client_id,
+        request.registration.instance_id,
+        at=tx.now,
     )
 
 
-async def _make_primary(request: RegisterAgent, tx: Tx) -> None:
+async def _make_primary(request: RegisterAgent, agent: Row, tx: Tx) -> None:
     """Fence the former primary first, since there can be only one."""
-    await store.supersede_primary(
-        tx.db, request.agent_id, by_instance_id=request.registration.instance_id, at=tx.now
+    await instances.demote_primary(
+        tx.db,
+        request.agent_id,
+        InstanceStatus.SUPERSEDED,
+        for_instance_id=request.registration.instance_id,
+        at=tx.now,
     )
-    await _keep_instance(request, InstanceStatus.PRIMARY, tx)
+    await _keep_instance(request, agent, InstanceStatus.PRIMARY, tx)
 
 
-async def _keep_instance(request: RegisterAgent, status: InstanceStatus, tx: Tx) -> None:
-    await store.save_instance(
-        tx.db, request.agent_id, request.client_id, request.registration, status, at=tx.now
+async def _keep_instance(
+    request: RegisterAgent, agent: Row, status: InstanceStatus, tx: Tx
+) -> None:
+    told = request.registration
+    instance = Instance(
+        instance_id=told.instance_id,
+        instance_type=told.instance_type,
+        mode=told.mode,
+        pool_id=rules.canonical_pool(told),
+        az=told.az,
+        region=told.region,
     )
+    await instances.save(tx.db, agent, instance, status, at=tx.now)
 
 
 def _new_agent(request: RegisterAgent, at: datetime) -> Row:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     literal,
+    or_,
     select,
     update,
 )
@@ -19,7 +20,6 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from chassis.query import Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agent_config_history, agent_configs, agents, instances, open_moves
-from spotkeeper_contracts.agents import Registration
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.values import InstanceStatus
 
@@ -41,7 +41,12 @@ _LOCK = Query(
         .where(instances.c.agent_id == agents.c.id, instances.c.instance_id == _instance)
         .scalar_subquery()
         .label("instance_status"),
-        exists(select(1).where(open_moves.c.agent_id == agents.c.id)).label("moving"),
+        exists(
+            select(1).where(
+                open_moves.c.agent_id == agents.c.id,
+                or_(open_moves.c.expires_at > _at, open_moves.c.instance_id == _instance),
+            )
+        ).label("moving"),
     )
     .join(agent_configs, OF_THE_AGENT)
     .where(agents.c.id == _id, agents.c.client_id == _client)
@@ -52,27 +57,6 @@ _SETTLE = Query(
     .where(agents.c.id == _id, OF_THE_AGENT)
     .values(revision=agents.c.revision + 1, **_SETTLED)
     .returning(*COLUMNS)
-)
-_newcomer = insert(instances).values(
-    agent_id=_id,
-    instance_id=_instance,
-    client_id=_client,
-    instance_type=bindparam("instance_type", type_=Text),
-    region=bindparam("region", type_=Text),
-    az=bindparam("az", type_=Text),
-    mode=bindparam("mode", type_=Text),
-    status=bindparam("status", type_=Text),
-    status_at=_at,
-    first_seen_at=_at,
-)
-_SAVE_INSTANCE = Query(
-    _newcomer.on_conflict_do_update(
-        index_elements=["agent_id", "instance_id"],
-        set_={
-            name: _newcomer.excluded[name]
-            for name in ("instance_type", "region", "az", "mode", "status", "status_at")
-        },
-    )
 )
 _new_agent = (
     insert(agents)
@@ -97,6 +81,7 @@ _first_instance = {
         for name in ("instance_id", "client_id", "instance_type", "region", "az")
     },
     "mode": bindparam("new_current_mode", type_=Text),
+    "pool_id": bindparam("new_current_pool_id", type_=Text),
     "status": literal(InstanceStatus.PRIMARY.value, Text),
     "status_at": _at,
     "first_seen_at": _at,
@@ -115,22 +100,15 @@ _INSERT = Query(
     ),
     writes=True,
 )
-_SUPERSEDE = Query(
-    update(instances)
-    .where(
-        instances.c.agent_id == _id,
-        instances.c.status == InstanceStatus.PRIMARY.value,
-        instances.c.instance_id != _instance,
-    )
-    .values(status=InstanceStatus.SUPERSEDED.value, status_at=_at)
-)
 
 
 async def agent_for_registration(
-    db: Connection, agent_id: UUID, client_id: UUID, instance_id: str
+    db: Connection, agent_id: UUID, client_id: UUID, instance_id: str, *, at: datetime
 ) -> Row | None:
     """The locked agent, what this instance is to it (`instance_status`), and if it is `moving`."""
-    return await _LOCK.row(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id)
+    return await _LOCK.row(
+        db, agent_id=agent_id, client_id=client_id, instance_id=instance_id, at=at
+    )
 
 
 async def insert_agent(db: Connection, values: Row, config: AgentConfig, *, by: str) -> Row | None:
@@ -155,34 +133,3 @@ async def settle(db: Connection, agent_id: UUID, values: Row) -> Row:
     )
     assert row is not None, "the agent was locked before"
     return row
-
-
-async def save_instance(
-    db: Connection,
-    agent_id: UUID,
-    client_id: UUID,
-    registration: Registration,
-    status: InstanceStatus,
-    *,
-    at: datetime,
-) -> None:
-    """Keep an instance as it was registered, in the given status."""
-    await _SAVE_INSTANCE.run(
-        db,
-        agent_id=agent_id,
-        client_id=client_id,
-        instance_id=registration.instance_id,
-        instance_type=registration.instance_type,
-        region=registration.region,
-        az=registration.az,
-        mode=registration.mode.value,
-        status=status.value,
-        at=at,
-    )
-
-
-async def supersede_primary(
-    db: Connection, agent_id: UUID, *, by_instance_id: str, at: datetime
-) -> None:
-    """Fence the agent's primary, if it is another one."""
-    await _SUPERSEDE.run(db, agent_id=agent_id, instance_id=by_instance_id, at=at)

@@ -99,9 +99,12 @@ def instances() -> None:
         sa.Column("region", sa.Text, nullable=False),
         sa.Column("az", sa.Text, nullable=False),
         sa.Column("mode", sa.Text, nullable=False),
+        sa.Column("pool_id", sa.Text),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("status_at", MOMENT, nullable=False),
         sa.Column("first_seen_at", MOMENT, nullable=False),
+        sa.Column("zombie_reason", sa.Text),
+        sa.Column("attempted_at", MOMENT),
     )
     op.create_index(
         "instances_one_primary",
@@ -116,8 +119,24 @@ def instances() -> None:
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), nullable=False, index=True),
         sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("target_mode", sa.Text),
         sa.Column("target_pool", sa.Text),
+        sa.Column("instance_id", sa.Text),
+        sa.Column("finished_at", MOMENT),
         sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+    )
+    op.create_table(
+        "switch_reports",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("agent_id", sa.Uuid, sa.ForeignKey("agents.id"), nullable=False),
+        sa.Column("command_id", sa.Uuid),
+        sa.Column("old_instance_id", sa.Text, nullable=False),
+        sa.Column("new_instance_id", sa.Text, nullable=False),
+        sa.Column("reported_at", MOMENT, nullable=False),
+        sa.UniqueConstraint(
+            "agent_id", "old_instance_id", "new_instance_id", name="switch_reports_pair"
+        ),
     )
 
 

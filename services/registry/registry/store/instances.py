@@ -1,0 +1,225 @@
+"""An agent's instances: which is the primary, which are left behind, which are gone."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Interval, Text, Uuid, bindparam, exists, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.query import Connection, Query
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.tables import agents, instances
+from spotkeeper_contracts.instances import Instance, ZombieReason
+from spotkeeper_contracts.values import InstanceStatus
+
+_id = bindparam("agent_id", type_=Uuid)
+_instance = bindparam("instance_id", type_=Text)
+_at = bindparam("at", type_=DateTime(timezone=True))
+
+_TOLD = ("instance_type", "region", "az", "mode", "pool_id", "status", "status_at", "zombie_reason")
+_seen = insert(instances).values(
+    agent_id=_id,
+    instance_id=_instance,
+    client_id=bindparam("client_id", type_=Uuid),
+    first_seen_at=_at,
+    status_at=_at,
+    **{
+        name: bindparam(f"new_{name}", type_=Text)
+        for name in ("instance_type", "region", "az", "mode", "pool_id", "status", "zombie_reason")
+    },
+)
+_SAVE = Query(
+    _seen.on_conflict_do_update(
+        index_elements=["agent_id", "instance_id"],
+        set_={name: _seen.excluded[name] for name in _TOLD},
+    )
+)
+_DEMOTE = Query(
+    update(instances)
+    .where(
+        instances.c.agent_id == _id,
+        instances.c.status == InstanceStatus.PRIMARY.value,
+        instances.c.instance_id != _instance,
+    )
+    .values(
+        status=bindparam("new_status", type_=Text),
+        status_at=_at,
+        zombie_reason=bindparam("new_zombie_reason", type_=Text),
+    )
+)
+_FIND = Query(
+    select(instances).where(instances.c.agent_id == _id, instances.c.instance_id == _instance)
+)
+_TERMINATE = Query(
+    update(instances)
+    .where(instances.c.agent_id == _id, instances.c.instance_id == _instance)
+    .values(status=InstanceStatus.TERMINATED.value, status_at=_at)
+)
+_ATTEMPT = Query(
+    update(instances)
+    .where(instances.c.agent_id == _id, instances.c.instance_id == _instance)
+    .values(attempted_at=_at)
+)
+_MOVE = Query(
+    update(agents)
+    .where(agents.c.id == _id, OF_THE_AGENT)
+    .values(
+        revision=agents.c.revision + 1,
+        **{
+            name: bindparam(f"new_{name}", type_=agents.c[name].type)
+            for name in (
+                "epoch",
+                "instance_id",
+                "instance_type",
+                "region",
+                "az",
+                "current_mode",
+                "current_pool_id",
+            )
+        },
+    )
+    .returning(*COLUMNS)
+)
+_LEAVE = Query(
+    update(agents)
+    .where(agents.c.id == _id, OF_THE_AGENT)
+    .values(revision=agents.c.revision + 1, instance_id=None)
+    .returning(*COLUMNS)
+)
+
+_other = instances.alias("other")
+_LIVES_ELSEWHERE = exists(
+    select(1).where(
+        _other.c.instance_id == instances.c.instance_id,
+        _other.c.agent_id != instances.c.agent_id,
+        or_(
+            _other.c.status == InstanceStatus.PRIMARY.value,
+            _other.c.status == InstanceStatus.STANDBY.value,
+            _other.c.status == InstanceStatus.SUPERSEDED.value,
+        ),
+    )
+)
+_LEFT_BEHIND = Query(
+    select(instances)
+    .join(agents, agents.c.id == instances.c.agent_id)
+    .where(
+        instances.c.agent_id == _id,
+        instances.c.client_id == bindparam("client_id", type_=Uuid),
+        instances.c.status == InstanceStatus.ZOMBIE.value,
+        instances.c.instance_id.is_distinct_from(agents.c.instance_id),
+        instances.c.status_at + bindparam("wait", type_=Interval) < _at,
+        or_(
+            instances.c.attempted_at.is_(None),
+            instances.c.attempted_at <= _at - bindparam("pause", type_=Interval),
+        ),
+        ~_LIVES_ELSEWHERE,
+    )
+    .order_by(instances.c.status_at, instances.c.instance_id)
+)
+
+
+async def instance(db: Connection, agent_id: UUID, instance_id: str) -> Row | None:
+    """One of the agent's instances, whatever became of it."""
+    return await _FIND.row(db, agent_id=agent_id, instance_id=instance_id)
+
+
+async def save(
+    db: Connection,
+    agent: Row,
+    instance: Instance,
+    status: InstanceStatus,
+    *,
+    at: datetime,
+    zombie_reason: ZombieReason | None = None,
+) -> None:
+    """Keep an instance as it is told of, in the given status."""
+    told: dict[str, Any] = instance.model_dump(
+        mode="json", include={"instance_type", "region", "az", "mode", "pool_id"}
+    )
+    await _SAVE.run(
+        db,
+        agent_id=agent["id"],
+        client_id=agent["client_id"],
+        instance_id=instance.instance_id,
+        at=at,
+        new_status=status.value,
+        new_zombie_reason=zombie_reason and zombie_reason.value,
+        **{f"new_{name}": value for name, value in told.items()},
+    )
+
+
+async def demote_primary(
+    db: Connection,
+    agent_id: UUID,
+    status: InstanceStatus,
+    *,
+    for_instance_id: str,
+    at: datetime,
+) -> None:
+    """Give the agent's primary another status, unless it is the instance that follows it."""
+    reason = ZombieReason.ZOMBIE_INSTANCE.value if status is InstanceStatus.ZOMBIE else None
+    await _DEMOTE.run(
+        db,
+        agent_id=agent_id,
+        instance_id=for_instance_id,
+        new_status=status.value,
+        new_zombie_reason=reason,
+        at=at,
+    )
+
+
+async def move_agent(db: Connection, agent: Row, to: Instance, *, pool_id: str | None) -> Row:
+    """Let the agent live on an instance from now on, with the next epoch; return the agent."""
+    return _the(
+        await _MOVE.row(
+            db,
+            agent_id=agent["id"],
+            new_epoch=agent["epoch"] + 1,
+            new_instance_id=to.instance_id,
+            new_instance_type=to.instance_type,
+            new_region=to.region,
+            new_az=to.az,
+            new_current_mode=to.mode.value,
+            new_current_pool_id=pool_id,
+        )
+    )
+
+
+async def leave(db: Connection, agent_id: UUID) -> Row:
+    """Let the agent live on no instance, and return it."""
+    return _the(await _LEAVE.row(db, agent_id=agent_id))
+
+
+async def terminate(db: Connection, agent_id: UUID, instance_id: str, *, at: datetime) -> None:
+    """Mark an instance as gone for good."""
+    await _TERMINATE.run(db, agent_id=agent_id, instance_id=instance_id, at=at)
+
+
+async def keep_attempt(db: Connection, agent_id: UUID, instance_id: str, *, at: datetime) -> None:
+    """Remember that an instance could not be terminated."""
+    await _ATTEMPT.run(db, agent_id=agent_id, instance_id=instance_id, at=at)
+
+
+async def left_behind(
+    db: Connection,
+    agent_id: UUID,
+    client_id: UUID,
+    *,
+    wait: timedelta,
+    pause: timedelta,
+    at: datetime,
+) -> Sequence[Row]:
+    """The agent's zombies whose `wait` is over and whose last attempt lies a `pause` back.
+
+    What any other agent lives on, or may come to live on, is never among them.
+    """
+    return await _LEFT_BEHIND.rows(
+        db, agent_id=agent_id, client_id=client_id, wait=wait, pause=pause, at=at
+    )
+
+
+def _the(row: Row | None) -> Row:
+    assert row is not None, "the agent was found and locked before"
+    return row
