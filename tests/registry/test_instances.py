@@ -1,0 +1,129 @@
+"""Zombies: listed when their wait is over and nobody lives on them, until they are gone."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from chassis import clock
+from chassis.testing import Scene
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.instances import (
+    InstanceBecameZombie,
+    InstanceTerminated,
+    ListInstancesToTerminate,
+    ReportCleanup,
+    ReportTermination,
+    RetireInstance,
+    TerminationFailed,
+    TerminationReason,
+)
+from tests.registry.fleet import OneAgent, instance
+
+FIRST, SECOND = "i-first", "i-second"
+WAIT = timedelta(seconds=300)
+
+
+@pytest.fixture(autouse=True)
+def true_time() -> Iterator[None]:
+    yield
+    clock.move(timedelta())
+
+
+@pytest.fixture
+async def agent(registry: Scene) -> OneAgent:
+    """An agent that has switched, so that its first instance is a zombie."""
+    agent = OneAgent(registry)
+    await agent.register(FIRST)
+    await agent.report(FIRST, SECOND, timing={"old_terminated_at": None})
+    return agent
+
+
+async def test_a_zombie_is_listed_when_its_wait_is_over(agent: OneAgent) -> None:
+    clock.move(WAIT - timedelta(seconds=5))
+    assert await agent.to_terminate() == []
+    clock.move(WAIT + timedelta(seconds=1))
+    (listed,) = (await agent.ask(ListInstancesToTerminate)).instances
+    assert (listed.instance_id, listed.reason, listed.age_hours) == (
+        FIRST,
+        "zombie_instance",
+        0.1,
+    )
+    assert abs(listed.terminate_after - clock.now()) <= timedelta(seconds=2)
+
+
+async def test_nothing_is_listed_while_the_agent_may_not_terminate(agent: OneAgent) -> None:
+    await agent.change(auto_terminate_enabled=False)
+    clock.move(WAIT * 2)
+    assert await agent.to_terminate() == []
+
+
+async def test_what_another_agent_lives_on_is_never_listed(
+    agent: OneAgent, registry: Scene
+) -> None:
+    clock.move(WAIT * 2)
+    assert await agent.to_terminate() == [FIRST]
+    stranger = OneAgent(registry, client_id=UUID(int=8))
+    await stranger.register(FIRST)
+    assert await agent.to_terminate() == []
+    assert await stranger.to_terminate() == []
+
+
+async def test_a_terminated_instance_is_gone_for_good(agent: OneAgent) -> None:
+    clock.move(WAIT * 2)
+    await agent.terminated(FIRST)
+    assert agent.emitted == [InstanceTerminated]
+    assert await agent.to_terminate() == []
+    await agent.terminated(FIRST)
+    assert agent.emitted == []
+    assert await agent.register(FIRST) == "zombie-rejected"
+
+
+async def test_a_failed_attempt_is_tried_again_after_five_minutes(agent: OneAgent) -> None:
+    clock.move(WAIT * 2)
+    await agent.terminated(FIRST, success=False, error="no permission")
+    assert agent.emitted == [TerminationFailed]
+    assert await agent.to_terminate() == []
+    clock.move(WAIT * 2 + timedelta(minutes=5, seconds=1))
+    assert await agent.to_terminate() == [FIRST]
+
+
+async def test_an_unknown_instance_is_refused(agent: OneAgent) -> None:
+    code = await agent.refusal(ReportTermination, instance_id="i-unknown")
+    assert code == "INSTANCE_NOT_FOUND"
+
+
+async def test_an_agent_whose_primary_aws_took_waits_for_the_next(agent: OneAgent) -> None:
+    epoch = (await agent.state()).epoch
+    await agent.terminated(SECOND, reason=TerminationReason.AWS_TERMINATION)
+    assert agent.emitted == [InstanceTerminated, AgentState]
+    assert (await agent.state()).instance_id is None
+    assert await agent.register("i-third") == "promoted"
+    assert (await agent.state()).epoch == epoch + 1
+
+
+async def test_a_retired_replica_is_left_behind_unless_it_is_the_primary(
+    agent: OneAgent,
+) -> None:
+    await agent.ask(RetireInstance, instance=instance("i-replica"))
+    assert agent.emitted == [InstanceBecameZombie]
+    assert (await agent.statuses())["i-replica"] == "zombie"
+    await agent.ask(RetireInstance, instance=instance(SECOND))
+    assert agent.emitted == []
+    assert (await agent.statuses())[SECOND] == "primary"
+    clock.move(WAIT * 2)
+    reasons = {
+        i.instance_id: i.reason for i in (await agent.ask(ListInstancesToTerminate)).instances
+    }
+    assert reasons == {FIRST: "zombie_instance", "i-replica": "replica_retired"}
+
+
+async def test_a_cleanup_report_is_a_line_of_the_trail(agent: OneAgent) -> None:
+    await agent.ask(ReportCleanup, summary={"severity": "any", "removed": 3})
+    row = await agent.registry.db.raw.fetchrow(
+        "select event_type, data from system_events order by created_at desc, id desc limit 1"
+    )
+    assert row is not None
+    assert row["event_type"] == "cleanup_reported"
+    assert row["data"] == {"summary": {"severity": "any", "removed": 3}}
