@@ -1,0 +1,1 @@
+"""The commands service: what agents are told to do, and what came of it."""

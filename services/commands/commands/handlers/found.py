@@ -1,0 +1,59 @@
+"""The agent that a message speaks of, locked, as the newest of all that was told of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.transaction import Tx
+from commands.store import contexts
+from commands.store.rows import Row
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.commands import AgentQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An agent that is locked until the transaction ends."""
+
+    row: Row
+    state: AgentState
+
+    @property
+    def id(self) -> UUID:
+        """The agent's id."""
+        return self.state.agent_id
+
+    @property
+    def client_id(self) -> UUID:
+        """The client that the agent belongs to."""
+        return self.state.client_id
+
+
+def held(row: Row) -> Held:
+    """The agent in a locked row."""
+    return Held(row, AgentState.model_validate(row["state"]))
+
+
+async def known_agent(agent_id: UUID, client_id: UUID, tx: Tx) -> Held | None:
+    """An agent that was told of before."""
+    row = await contexts.for_update(tx.db, agent_id, client_id)
+    return None if row is None else held(row)
+
+
+async def agent_as_told(state: AgentState, tx: Tx) -> Held:
+    """The agent, by this state or by a newer one."""
+    known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
+    if known is None or known["revision"] < state.revision:
+        known = await contexts.advance(tx.db, state)
+        if known is None:  # Another transaction made the row known in between.
+            known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
+    assert known is not None, f"agent {state.agent_id} belongs to another client"
+    return held(known)
+
+
+async def agent_to_change(request: AgentQuestion, tx: Tx) -> Held:
+    """The agent that a request is about; raises `Refused` with 410 if it was deleted."""
+    agent = await agent_as_told(request.agent, tx)
+    if agent.state.deleted:
+        raise Refused("AGENT_DELETED", "The agent was deleted", 410)
+    return agent

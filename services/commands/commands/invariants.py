@@ -1,0 +1,102 @@
+"""`python -m commands invariants`: what must hold of the data at any time; ends with 1 if not."""
+
+import sys
+
+import asyncpg
+
+from chassis.log import get_logger
+from chassis.settings import ServiceSettings
+
+log = get_logger()
+
+VIOLATIONS = {
+    "a command ends once, and then for good": """
+        select c.id::text from commands c
+        join command_transitions t on t.command_id = c.id
+        group by c.id
+        having count(*) filter (where t.status = any(array[
+            'succeeded', 'failed', 'partial', 'expired', 'cancelled'
+        ])) <> (c.ended_at is not null)::int
+    """,
+    "the last transition of a command is its status": """
+        select c.id::text from commands c
+        left join lateral (
+            select t.status from command_transitions t
+            where t.command_id = c.id order by t.seq desc limit 1
+        ) t on true
+        where c.status is distinct from t.status
+    """,
+    "the transitions of a command have no gap": """
+        select command_id::text from command_transitions
+        group by command_id having count(*) <> max(seq)
+    """,
+    "a command in somebody's hands has a lease, and no other": """
+        select id::text from commands
+        where (status in ('delivered', 'executing')) <> (lease_until is not null)
+    """,
+    "what was told of a queue is so": """
+        select a.agent_id::text from agent_contexts a
+        left join lateral (
+            select count(*) filter (where c.status = 'queued') as queued,
+                count(*) filter (where c.status = 'queued' or c.lease_until <= now()) as free
+            from commands c where c.agent_id = a.agent_id and c.ended_at is null
+        ) c on true
+        where a.deliverable not between c.queued and c.free
+    """,
+    "only a known agent has commands, and of one client": """
+        select c.id::text from commands c
+        left join agent_contexts a using (agent_id)
+        where a.client_id is distinct from c.client_id
+    """,
+    "a deleted agent has nothing open": """
+        select a.agent_id::text from agent_contexts a
+        where (a.state ->> 'deleted')::boolean and (
+            exists (select from commands c where c.agent_id = a.agent_id and c.ended_at is null)
+            or exists (select from replicas r where r.agent_id = a.agent_id and r.ended_at is null)
+            or exists (
+                select from emergencies e where e.agent_id = a.agent_id and e.closed_at is null
+            )
+        )
+    """,
+    "nothing is overdue by more than a minute": """
+        select agent_id::text from agent_contexts where due_at < now() - interval '1 minute'
+    """,
+    "what ends by the clock is looked at in time": """
+        select a.agent_id::text from agent_contexts a
+        where coalesce(a.due_at, 'infinity') > least(
+            (select min(c.expires_at) from commands c
+             where c.agent_id = a.agent_id and c.ended_at is null),
+            (select min(e.expires_at) from emergencies e
+             where e.agent_id = a.agent_id and e.closed_at is null)
+        )
+    """,
+    "an agent has at most one open emergency of a kind": """
+        select agent_id::text from emergencies where closed_at is null
+        group by agent_id, kind having count(*) > 1
+    """,
+}
+"""What must hold, with a question that finds those for which it does not."""
+
+
+async def violations(db: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
+    """For each rule that does not hold, up to ten of those that break it."""
+    found = {
+        rule: [row[0] for row in await db.fetch(f"{question} limit 10")]
+        for rule, question in VIOLATIONS.items()
+    }
+    return {rule: guilty for rule, guilty in found.items() if guilty}
+
+
+async def check(settings: ServiceSettings) -> None:
+    """Log each rule that does not hold, and end with 1 if there is one."""
+    assert settings.dsn is not None, "set SPOTKEEPER_DSN"
+    db = await asyncpg.connect(settings.dsn.get_secret_value())
+    try:
+        found = await violations(db)
+    finally:
+        await db.close()
+    for rule, guilty in found.items():
+        log.error("rule broken", rule=rule, of=guilty)
+    if found:
+        sys.exit(1)
+    log.info("all rules hold", rules=len(VIOLATIONS))

@@ -1,0 +1,1 @@
+"""The matter itself: the life of commands, what threatens an agent, what a switch has saved."""

@@ -1,0 +1,1 @@
+"""The service's questions to its database: one function per question, named for its answer."""

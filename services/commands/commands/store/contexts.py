@@ -1,0 +1,100 @@
+"""Agents as commands know them: the lock of each, its newest state, what is due when."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, Integer, SmallInteger, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.envelope import partition_for
+from chassis.query import Connection, Query
+from commands.store.rows import AGENT, AT, LIMIT, Row, given, named, of_agent
+from commands.tables import agent_contexts
+from spotkeeper_contracts.agents import AgentState
+
+_context = select(agent_contexts)
+_LOCK = Query(_context.where(of_agent(agent_contexts)).with_for_update())
+_told = insert(agent_contexts).values(given(agent_contexts, "highest_priority", "due_at"))
+# What is learned of an agent stays true although the request that told it is refused.
+_ADVANCE = Query(
+    _told.on_conflict_do_update(
+        index_elements=["agent_id"],
+        set_={"revision": _told.excluded.revision, "state": _told.excluded.state},
+        where=agent_contexts.c.revision < _told.excluded.revision,
+    ).returning(*agent_contexts.c),
+    writes=False,
+)
+_SETTLE = Query(
+    update(agent_contexts)
+    .where(agent_contexts.c.agent_id == AGENT)
+    .values(
+        queue_revision=bindparam("new_queue_revision", type_=Integer),
+        deliverable=bindparam("new_deliverable", type_=Integer),
+        highest_priority=bindparam("new_highest_priority", type_=Integer),
+        due_at=bindparam("new_due_at", type_=DateTime(timezone=True)),
+    )
+)
+_DUE = Query(
+    _context.where(
+        agent_contexts.c.partition == func.any(bindparam("partitions", type_=ARRAY(SmallInteger))),
+        agent_contexts.c.due_at <= AT,
+    )
+    .order_by(agent_contexts.c.due_at)
+    .limit(LIMIT)
+    .with_for_update(skip_locked=True)
+)
+
+
+async def for_update(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
+    """What is known of the agent, locked until the transaction ends."""
+    return await _LOCK.row(db, agent_id=agent_id, client_id=client_id)
+
+
+async def advance(db: Connection, state: AgentState) -> Row | None:
+    """Keep a state of the agent, and return what is known now; None if it is not the newest."""
+    return await _ADVANCE.row(
+        db,
+        **named(
+            {
+                "agent_id": state.agent_id,
+                "client_id": state.client_id,
+                "partition": partition_for(state.key),
+                "revision": state.revision,
+                "state": state.model_dump(mode="json"),
+                "queue_revision": 0,
+                "deliverable": 0,
+            }
+        ),
+    )
+
+
+async def settle(
+    db: Connection,
+    agent_id: UUID,
+    *,
+    queue_revision: int,
+    deliverable: int,
+    highest_priority: int | None,
+    due_at: datetime | None,
+) -> None:
+    """Keep what was told of the agent's queue, and when to look at the agent again."""
+    await _SETTLE.run(
+        db,
+        agent_id=agent_id,
+        **named(
+            {
+                "queue_revision": queue_revision,
+                "deliverable": deliverable,
+                "highest_priority": highest_priority,
+                "due_at": due_at,
+            }
+        ),
+    )
+
+
+async def due(
+    db: Connection, partitions: Sequence[int], *, at: datetime, limit: int
+) -> Sequence[Row]:
+    """Agents of these partitions whom the clock concerns now, locked, the longest due first."""
+    return await _DUE.rows(db, partitions=list(partitions), at=at, limit=limit)

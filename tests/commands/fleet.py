@@ -1,0 +1,96 @@
+"""An agent of a test's own, and what it does with the commands service."""
+
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+
+from chassis import clock
+from chassis.testing import Scene, example
+from spotkeeper_contracts import Message, Refused, Request
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.commands import (
+    AgentQuestion,
+    Command,
+    CommandDetail,
+    CommandQueue,
+    LeaseCommands,
+    ListCommands,
+    QueueSwitch,
+    ReportExecution,
+)
+
+CLIENT = UUID(int=7)
+M = TypeVar("M", bound=Message)
+
+
+class OneAgent:
+    """One agent of a client, as the registry tells of it."""
+
+    def __init__(self, commands: Scene, *, client_id: UUID = CLIENT, **state: Any) -> None:
+        self.commands = commands
+        self.id = clock.new_id()
+        told = {"client_id": client_id, "revision": 1, "status": "online", **state}
+        self.state = example(AgentState, agent_id=self.id, **told)
+
+    async def ask(self, kind: type[Request], **fields: Any) -> Any:
+        """Put a request about this agent."""
+        if issubclass(kind, AgentQuestion):
+            fields = {"agent": self.state, **fields}
+        fields = {"agent_id": self.id, "client_id": self.state.client_id, **fields}
+        return await self.commands.handle(example(kind, **fields))
+
+    async def refusal(self, kind: type[Request], **fields: Any) -> str:
+        """The code that a request is refused with."""
+        with pytest.raises(Refused) as refused:
+            await self.ask(kind, **fields)
+        return refused.value.refusal.code
+
+    async def changes(self, **state: Any) -> None:
+        """Let the registry tell another state; settings are given as `config`."""
+        config = self.state.config.model_copy(update=state.pop("config", {}))
+        changed = {"revision": self.state.revision + 1, "config": config, **state}
+        self.state = self.state.model_copy(update=changed)
+        await self.commands.handle(self.state)
+
+    async def queue(self, **fields: Any) -> UUID:
+        """Let the registry queue a switch; its command's id."""
+        told = {"command_id": clock.new_id(), "trigger": "manual", "target_mode": "spot", **fields}
+        answer = await self.ask(QueueSwitch, **told)
+        id: UUID = answer.command_id
+        return id
+
+    async def lease(self, limit: int = 50) -> list[Command]:
+        """The commands that it gets."""
+        answer = await self.ask(LeaseCommands, limit=limit)
+        commands: list[Command] = answer.commands
+        return commands
+
+    async def report(self, command_id: UUID, status: str = "success", **fields: Any) -> None:
+        """Say what became of a command."""
+        await self.ask(ReportExecution, command_id=command_id, status=status, **fields)
+
+    async def history(self, **fields: Any) -> list[CommandDetail]:
+        """Its commands, newest first."""
+        page = await self.ask(ListCommands, **{"cursor": None, **fields})
+        items: list[CommandDetail] = page.items
+        return items
+
+    async def status(self, command_id: UUID) -> str:
+        """Where a command stands."""
+        return next(c.status for c in await self.history() if c.command_id == command_id)
+
+    def emitted(self, kind: type[M]) -> list[M]:
+        """What the last message made the service say, of one type."""
+        return [message for message in self.commands.emitted if isinstance(message, kind)]
+
+    def told_of_queue(self) -> tuple[int, int | None] | None:
+        """What was said of its queue at last, if it was."""
+        told = self.emitted(CommandQueue)
+        return (told[-1].deliverable, told[-1].highest_priority) if told else None
+
+
+def later(**span: float) -> None:
+    """Let the clock run ahead of the true time by this much in all."""
+    clock.move(timedelta(**span))
