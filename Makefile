@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
   $(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
-MEMBERS := libs/contracts libs/chassis services/gateway services/registry services/heartbeat services/commands agent cli
+MEMBERS := libs/contracts libs/chassis services/gateway services/registry services/heartbeat services/decision services/commands agent cli
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 

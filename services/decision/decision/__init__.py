@@ -1,0 +1,1 @@
+"""The decision engine: evidence to features, features to risk, risk and prices to a decision."""
