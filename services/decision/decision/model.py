@@ -1,0 +1,165 @@
+"""The risk model: an ONNX file, checked against its card, as something that answers.
+
+This is the only module that knows the runtime. A loaded `Model` never changes; to swap models is
+to bind another one to the name that decisions read.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from pydantic import BaseModel, ValidationError
+
+from decision.choices import Risk
+from decision.features import NAMES, Rows
+
+SHIPPED = Path(__file__).parent / "shipped" / "risk.onnx"
+SIZE_LIMIT_BYTES = 1_000_000
+CARD_LIMIT_BYTES = 200_000
+
+INPUT = "features"
+OUTPUTS = {"hazard_per_h": 1, "risk": 3, "expected_hours": 1, "risk_h": 1}
+"""Each output's number of columns: the hazard per hour, the risk within 1, 4 and 24 hours, the
+expected hours until an interruption within the horizon of 72 hours, the risk within it."""
+
+
+class ModelError(Exception):
+    """A model that cannot be used, and why, in one sentence."""
+
+
+class DataSource(BaseModel):
+    """A recording that a model was fitted to."""
+
+    name: str
+    origin: str
+    licence: str
+    begins: str
+    ends: str
+    pools: int
+    samples: int
+
+
+class Skill(BaseModel):
+    """How well a model did on pools or days that it had not seen."""
+
+    test: str
+    horizon_h: int
+    base_rate: float
+    brier_skill_percent: float
+    trailing_rate_skill_percent: float
+    advisor_band_skill_percent: float
+    expected_calibration_error: float
+
+
+class ModelCard(BaseModel):
+    """What stands beside a model: which file it is, what it was made from, what it is worth."""
+
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    features: tuple[str, ...]
+    fitted: dict[str, float]
+    method: str
+    data: list[DataSource]
+    skill: list[Skill]
+    no_skill: list[str]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that passed every check."""
+
+    card: ModelCard
+    _session: Any
+
+    @property
+    def version(self) -> str:
+        """The name under which decisions record it."""
+        return self.card.version
+
+    def risks(self, rows: Rows) -> list[Risk]:
+        """The risk of each feature row [n, 10]."""
+        if not len(rows):
+            return []
+        outputs = self._session.run(list(OUTPUTS), {INPUT: rows})
+        return [Risk(*row) for row in np.concatenate(outputs, axis=1).tolist()]
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a model lies: beside it, under the same name."""
+    return path.with_suffix(".card.json")
+
+
+def load(path: Path = SHIPPED, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> Model:
+    """The model in a file, with the card beside it; raises `ModelError`."""
+    content = _read(path, size_limit_bytes)
+    card = _read_card(card_path(path))
+    return checked(content, card)
+
+
+def checked(content: bytes, card: ModelCard) -> Model:
+    """The model in these bytes, if they are what the card says; raises `ModelError`."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.sha256:
+        raise ModelError(f"The model's SHA-256 is {digest}, its card says {card.sha256}.")
+    if card.features != NAMES:
+        raise ModelError(f"The model's card names the features {', '.join(card.features)}.")
+    model = Model(card, _session(content))
+    _assert_sane(model)
+    return model
+
+
+def _read(path: Path, size_limit_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(size_limit_bytes + 1)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(content) > size_limit_bytes:
+        raise ModelError(f"{path} is larger than {size_limit_bytes} bytes.")
+    return content
+
+
+def _read_card(path: Path) -> ModelCard:
+    try:
+        return ModelCard.model_validate_json(_read(path, CARD_LIMIT_BYTES))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "it"
+        raise ModelError(f"{path} is no model card: {place}: {first['msg']}.") from error
+
+
+def _session(content: bytes) -> Any:
+    """A session over bytes: without a path, the file cannot draw in data from other files."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # What is wrong is raised.
+    try:
+        session = onnxruntime.InferenceSession(
+            content, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # The runtime's errors have no public base class.
+        raise ModelError("The model is no ONNX file that the runtime can load.") from error
+    inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
+    if inputs != {INPUT: ("tensor(float)", [len(NAMES)])}:
+        raise ModelError(f"The model's inputs are {inputs}, not {INPUT} [n, {len(NAMES)}].")
+    outputs = {one.name: (one.type, one.shape[1:]) for one in session.get_outputs()}
+    if outputs != {name: ("tensor(float)", [width]) for name, width in OUTPUTS.items()}:
+        raise ModelError(f"The model's outputs are {outputs}, not {OUTPUTS}.")
+    return session
+
+
+def _assert_sane(model: Model) -> None:
+    """Rows from a calm pool's to a torn one's must give risks between 0 and 1."""
+    rows = np.zeros((3, len(NAMES)), np.float32)
+    rows[:, 0] = np.log([1e-5, 1e-2, 2.0])
+    try:
+        risks = model.risks(rows)
+    except Exception as error:
+        raise ModelError("The model fails on a plain row of features.") from error
+    if not all(0.0 <= value <= 1.0 for risk in risks for value in (*risk[1:4], risk.horizon)):
+        raise ModelError("The model's risks do not lie between 0 and 1.")

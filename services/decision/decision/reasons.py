@@ -1,0 +1,68 @@
+"""A decision in words: every number in them is one that the decision was made by."""
+
+from decision.choices import HORIZON_HOURS, Choice, Gate
+from decision.features import FULL_PRICE_HISTORY_HOURS
+from decision.rules import Decision, Recommendation
+
+
+def reason_for(decision: Decision) -> str:
+    """One sentence on what is recommended and why, and which gate stood in the way of what."""
+    parts = [
+        _stays(decision) if decision.recommendation is Recommendation.STAY else _moves(decision)
+    ]
+    refused = _cheapest_refused(decision)
+    if refused:
+        parts.append(f"{refused.name} would cost less, but {_broken(refused)}")
+    pool = decision.chosen.pool
+    if pool and pool.history_hours < FULL_PRICE_HISTORY_HOURS:
+        parts.append("no history for pool, using advisor prior")
+    return "; ".join(parts)
+
+
+def _stays(decision: Decision) -> str:
+    chosen = decision.chosen
+    if not chosen.allowed:
+        return (
+            f"Staying at {_price(chosen)} though {_broken(chosen)}: every other choice is refused"
+        )
+    return (
+        f"Staying at {_price(chosen)}: no allowed choice costs less over {HORIZON_HOURS:.0f} hours"
+        f"{_risk(chosen)}"
+    )
+
+
+def _moves(decision: Decision) -> str:
+    chosen, savings = decision.chosen, decision.expected_savings_per_day
+    change = "saves" if savings >= 0 else "costs"
+    text = (
+        f"{chosen.name} at {_price(chosen)} instead of {decision.current_price:.5g} {change} "
+        f"{abs(savings):.4g} USD a day{_risk(chosen)}"
+    )
+    if decision.standing.interrupted:
+        return f"The present pool takes the instance away: {text}"
+    here = decision.choices[0]
+    return text if here.allowed else f"Leaving {here.name}, where {_broken(here)}: {text}"
+
+
+def _cheapest_refused(decision: Decision) -> Choice | None:
+    """The choice that would have been made if gates were open."""
+    refused = [c for c in decision.choices if not c.allowed and c.cost < decision.chosen.cost]
+    return min(refused, key=lambda choice: choice.cost, default=None)
+
+
+def _price(choice: Choice) -> str:
+    return f"{choice.price:.5g} USD per hour"
+
+
+def _risk(choice: Choice) -> str:
+    if choice.pool is None:
+        return ""
+    return f", risk of an interruption within an hour {100 * choice.pool.risk.hour:.3g} %"
+
+
+def _broken(choice: Choice) -> str:
+    return " and ".join(_told(gate) for gate in choice.gates if not gate.passed)
+
+
+def _told(gate: Gate) -> str:
+    return f"{gate.name} is {gate.value:.4g} where the limit is {gate.limit:.4g}"

@@ -1,0 +1,217 @@
+"""Recorded markets, as files: prices, on-demand prices, the advisor's feed, availability traces.
+
+Rows may come in any order and more than once. Times without a zone are UTC. What cannot be read
+raises `RecordingError`, whose text is one sentence with the file in it.
+"""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from decision.features import Floats
+from decision.prior import Advisor, advisor_of
+
+LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
+HOUR_SECONDS = 3600.0
+ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
+
+
+class RecordingError(Exception):
+    """A file that cannot be used, and why, in one sentence."""
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """The prices of one spot pool: `prices[i]` began at `changed_at[i]`, hours since the epoch."""
+
+    instance_type: str
+    az: str
+    changed_at: Floats
+    prices: Floats
+
+    @property
+    def pool_id(self) -> str:
+        """The pool's own name."""
+        return f"{self.instance_type}.{self.az}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Whether a pool gave instances: `up[i]` began at `changed_at[i]`, hours since the epoch.
+
+    Neighbours differ. Before the first entry nothing is known.
+    """
+
+    pool_id: str
+    changed_at: Floats
+    up: npt.NDArray[np.bool_]
+
+
+def region_of(az: str) -> str:
+    """The region that a zone lies in: us-east-1 for us-east-1a and us-east-1-bos-1a."""
+    found = _REGION.match(az)
+    return found.group() if found else az
+
+
+def hours_of(text: str) -> float:
+    """ISO 8601, or seconds since the epoch, as hours since the epoch; raises `ValueError`."""
+    try:
+        return float(text) / HOUR_SECONDS
+    except ValueError:
+        moment = datetime.fromisoformat(text.strip())
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.timestamp() / HOUR_SECONDS
+
+
+def price_files(folder: Path) -> list[Path]:
+    """The files of a folder that may hold prices; raises `RecordingError` if there are none."""
+    paths = sorted([*folder.glob("*.json.gz"), *folder.glob("*.json")])
+    if not paths:
+        raise RecordingError(f"{folder} holds no *.json.gz with spot prices.")
+    return paths
+
+
+def read_prices(
+    folder: Path, on_file: Callable[[int, int], None] = lambda done, of: None
+) -> list[PriceSeries]:
+    """The Linux prices of every pool in a folder, by pool.
+
+    The files are what `aws ec2 describe-spot-price-history` prints. `on_file` hears of progress.
+    """
+    changes: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
+    paths = price_files(folder)
+    for done, path in enumerate(paths, 1):
+        for instance_type, az, at, price in _price_rows(path):
+            changes[instance_type, az][at] = price
+        on_file(done, len(paths))
+    if not changes:
+        raise RecordingError(f"{folder} holds no spot prices of Linux/UNIX.")
+    return [_price_series(*pool, changes[pool]) for pool in sorted(changes)]
+
+
+def _price_series(instance_type: str, az: str, changes: Mapping[float, float]) -> PriceSeries:
+    moments = sorted(changes)
+    prices = [changes[moment] for moment in moments]
+    return PriceSeries(instance_type, az, np.array(moments), np.array(prices))
+
+
+def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
+    content = _json(path)
+    rows = content.get("SpotPriceHistory") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        raise RecordingError(f"{path} has no list SpotPriceHistory.")
+    for number, row in enumerate(rows, 1):
+        try:
+            if row.get("ProductDescription", LINUX[0]) not in LINUX:
+                continue
+            if not row.get("AvailabilityZone"):
+                continue  # It names no pool.
+            price = _positive(row["SpotPrice"])
+            yield row["InstanceType"], row["AvailabilityZone"], hours_of(row["Timestamp"]), price
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RecordingError(f"Row {number} of {path} is no spot price: {error!r}.") from error
+
+
+def read_ondemand(path: Path, region: str) -> dict[str, float]:
+    """USD per hour by instance type, for a region if the file tells of several."""
+    found = {}
+    for number, row in _csv_rows(path, ["instance_type"]):
+        column = next((name for name in ONDEMAND_COLUMNS if row.get(name)), None)
+        if column is None:
+            raise RecordingError(f"Line {number} of {path} has no {ONDEMAND_COLUMNS[0]}.")
+        if row.get("region") in (None, "", region):
+            found[row["instance_type"].strip()] = _number(row[column], path, number)
+    if not found:
+        raise RecordingError(f"{path} has no on-demand price for {region}.")
+    return found
+
+
+def read_advisor(path: Path) -> Advisor:
+    """The spot advisor's feed as AWS publishes it."""
+    try:
+        return advisor_of(_json(path))
+    except (AttributeError, ValueError) as error:
+        raise RecordingError(f"{path} is no feed of the spot advisor: {error}.") from error
+
+
+def read_trace(path: Path) -> list[Trace]:
+    """Every pool's availability, from a CSV of changes: ts, pool_id, available (0 or 1)."""
+    changes: dict[str, dict[float, bool]] = defaultdict(dict)
+    for number, row in _csv_rows(path, ["ts", "pool_id", "available"]):
+        try:
+            available = float(_WORDS.get(row["available"].strip().lower(), row["available"])) > 0
+            changes[row["pool_id"].strip()][hours_of(row["ts"])] = available
+        except ValueError as error:
+            raise RecordingError(f"Line {number} of {path}: {error}.") from error
+    if not changes:
+        raise RecordingError(f"{path} has no events.")
+    return [trace_of(pool_id, changes[pool_id]) for pool_id in sorted(changes)]
+
+
+_WORDS = {"true": "1", "false": "0"}
+
+
+def trace_of(pool_id: str, states: Mapping[float, bool]) -> Trace:
+    """A trace from states by hour, of which some may repeat the one before."""
+    moments = np.array(sorted(states))
+    up = np.array([states[moment] for moment in moments.tolist()], bool)
+    changed = np.concatenate([[True], up[1:] != up[:-1]])
+    return Trace(pool_id, moments[changed], up[changed])
+
+
+def _csv_rows(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        text = _content(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{path} is no text.") from error
+    reader = csv.DictReader(text.splitlines())
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    for column in columns:
+        if column not in reader.fieldnames:
+            raise RecordingError(f"{path} has no column {column}.")
+    for row in reader:
+        if any(row.get(column) is None for column in columns):
+            raise RecordingError(f"Line {reader.line_num} of {path} is cut short.")
+        yield reader.line_num, row
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_content(path))
+    except ValueError as error:
+        raise RecordingError(f"{path} is no JSON.") from error
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes, unpacked if they are packed."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path} cannot be read: {error}.") from error
+
+
+def _number(text: str, path: Path, line: int) -> float:
+    try:
+        return _positive(text)
+    except ValueError as error:
+        raise RecordingError(f"Line {line} of {path}: {error}.") from error
+
+
+def _positive(text: str | float) -> float:
+    number = float(text)
+    if not 0.0 < number < float("inf"):
+        raise ValueError(f"{text} is no price")
+    return number
