@@ -49,6 +49,14 @@ SERVICE_FILES = {
     *("migrations", "metrics"),
 }
 OWN_FILES = {
+    "decision": {
+        "choices": "what each choice costs, and its gates",
+        "features": "evidence to the model's rows",
+        "model": "the only file that knows the runtime of models",
+        "prior": "what AWS publishes, as rates before evidence",
+        "reasons": "a decision in words",
+        "recordings": "recorded markets as files, to train and to back-test",
+    },
     "gateway": {
         "auth": "tokens, roles and rates come before every route",
         "bodies": "bodies are read within limits",

@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from decision.features import Floats
+from decision.features import Floats, PoolRecord
 from decision.prior import Advisor, advisor_of
 
 LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
 HOUR_SECONDS = 3600.0
 ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
+_AZ = re.compile(_REGION.pattern + r"(-[a-z]+-\d+)?[a-z]")
+_TYPE = re.compile(r"[a-z][a-z0-9-]*\d[a-z0-9-]*\.(\d*xlarge|metal|nano|micro|small|medium|large)")
 
 
 class RecordingError(Exception):
@@ -58,11 +60,38 @@ class Trace:
     changed_at: Floats
     up: npt.NDArray[np.bool_]
 
+    def record(self, since: float = 0.0) -> PoolRecord:
+        """What a fleet that always had an instance here would have seen, in hours after `since`.
+
+        The first entry tells of a state, and is no interruption.
+        """
+        moments = self.changed_at - since
+        return PoolRecord(moments[1:][~self.up[1:]], moments[self.up], moments[1:][~self.up[1:]])
+
 
 def region_of(az: str) -> str:
     """The region that a zone lies in: us-east-1 for us-east-1a and us-east-1-bos-1a."""
     found = _REGION.match(az)
     return found.group() if found else az
+
+
+def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str, str] | None:
+    """The instance type and zone that a pool's name tells of, as `type.az` and the like do.
+
+    A name with a zone alone is the one known pool there. None if the name says too little.
+    """
+    by_name = {f"{instance_type}.{az}": (instance_type, az) for instance_type, az in known}
+    if pool_id in by_name:
+        return by_name[pool_id]
+    zone = _AZ.search(pool_id)
+    if zone is None:
+        return None
+    az = zone.group()
+    rest = pool_id.replace(az, " ")
+    if found := _TYPE.search(rest):
+        return found.group(), az
+    there = [pool for pool in by_name.values() if pool[1] == az]
+    return there[0] if len(there) == 1 else None
 
 
 def hours_of(text: str) -> float:
