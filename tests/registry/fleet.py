@@ -7,11 +7,14 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from spotkeeper_contracts import Message, Refused, Reply, Request
+from spotkeeper_contracts import Message, Refused, Request
 from spotkeeper_contracts.agents import (
     AgentAnswer,
+    AgentRegistration,
     AgentState,
+    EventPage,
     GetAgent,
+    ListEvents,
     RegisterAgent,
     Registration,
 )
@@ -40,14 +43,23 @@ class OneAgent:
         request = example(kind, agent_id=self.id, client_id=self.client_id, **fields)
         return await self.registry.handle(request)
 
-    async def register(self, instance_id: str) -> str:
+    async def register(self, instance_id: str, **told: Any) -> str:
         """Register from an instance; what became of it."""
-        told = example(Registration, logical_agent_id=str(self.id), instance_id=instance_id)
-        reply = await self.registry.handle(
-            RegisterAgent(agent_id=self.id, client_id=self.client_id, registration=told)
+        return (await self.registration(instance_id, **told)).outcome
+
+    async def registration(self, instance_id: str, **told: Any) -> AgentRegistration:
+        """Register from an instance; the whole answer."""
+        logical_id = told.pop("logical_agent_id", str(self.id))
+        request = RegisterAgent(
+            agent_id=self.id,
+            client_id=self.client_id,
+            registration=example(
+                Registration, logical_agent_id=logical_id, instance_id=instance_id, **told
+            ),
         )
-        assert isinstance(reply, Reply)
-        return str(reply.model_dump()["outcome"])
+        reply = await self.registry.handle(request)
+        assert isinstance(reply, AgentRegistration)
+        return reply
 
     async def change(self, **settings: Any) -> None:
         """Change settings."""
@@ -93,6 +105,21 @@ class OneAgent:
         with pytest.raises(Refused) as refused:
             await self.ask(kind, **fields)
         return refused.value.refusal.code
+
+    async def trail(self) -> list[str]:
+        """What its audit trail tells of, oldest first."""
+        page = await self.ask(ListEvents, limit=500)
+        assert isinstance(page, EventPage)
+        return [event.event_type for event in reversed(page.items)]
+
+    async def notifications(self) -> list[str]:
+        """What its client was told of, oldest first."""
+        rows = await self.registry.db.raw.fetch(
+            "select kind from notifications where agent_id = $1 and client_id = $2 order by id",
+            self.id,
+            self.client_id,
+        )
+        return [row["kind"] for row in rows]
 
     async def statuses(self) -> dict[str, str]:
         """What each of its instances is."""

@@ -1,6 +1,5 @@
 """Zombies: listed when their wait is over and nobody lives on them, until they are gone."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,12 +22,6 @@ from tests.registry.fleet import OneAgent, instance
 
 FIRST, SECOND = "i-first", "i-second"
 WAIT = timedelta(seconds=300)
-
-
-@pytest.fixture(autouse=True)
-def true_time() -> Iterator[None]:
-    yield
-    clock.move(timedelta())
 
 
 @pytest.fixture
