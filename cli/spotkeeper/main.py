@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spotkeeper import client
+from spotkeeper.backtest.command import backtest
 from spotkeeper.deadletters import dead_letters
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.folder import DataFolder
@@ -32,6 +33,8 @@ app = typer.Typer(
 
 fleet = typer.Typer(invoke_without_command=True)
 app.add_typer(fleet, name="agents")
+
+app.command()(backtest)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DataDir = Annotated[

@@ -60,6 +60,11 @@ class Trace:
     changed_at: Floats
     up: npt.NDArray[np.bool_]
 
+    def is_up(self, at: float) -> bool:
+        """Whether it gives instances at a moment."""
+        last = int(np.searchsorted(self.changed_at, at, side="right"))
+        return last > 0 and bool(self.up[last - 1])
+
     def record(self, since: float = 0.0) -> PoolRecord:
         """What a fleet that always had an instance here would have seen, in hours after `since`.
 

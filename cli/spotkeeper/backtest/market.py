@@ -1,0 +1,156 @@
+"""A recorded market on a grid of ticks: prices, and which pools were up.
+
+Arrays are [ticks, types, pools]; types with fewer pools are filled up with pools that are never up.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from decision.features import Floats, PoolRecord
+from decision.prior import Advisor
+from decision.recordings import PriceSeries, RecordingError, Trace, named_pool, region_of
+
+FEWEST_ZONES = 2
+SPOT_ABOVE_ONDEMAND = 1.001
+"""A type whose spot price goes higher is from another regime, or its on-demand price is wrong."""
+Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class MarketPool:
+    """A pool with its prices, and its availability if that was recorded."""
+
+    pool_id: str
+    series: PriceSeries
+    trace: Trace | None
+
+
+@dataclass(frozen=True)
+class MarketType:
+    """An instance type in a region."""
+
+    instance_type: str
+    region: str
+    ondemand_price: float
+    prior_per_h: float
+    pools: Sequence[MarketPool]
+
+
+@dataclass(frozen=True)
+class Market:
+    """Everything that is known at each tick, in hours since the epoch.
+
+    `fell` tells that a pool was down at any time since the tick before, `up` that it is up and has
+    a price. Without traces every pool with a price is up, and none ever falls.
+    """
+
+    at: Floats
+    tick_hours: float
+    types: Sequence[MarketType]
+    price: Floats
+    up: Booleans
+    fell: Booleans
+    traced: bool
+
+    def record(self, pool: MarketPool) -> PoolRecord:
+        """What a fleet that always had an instance in the pool would have seen."""
+        assert pool.trace is not None
+        return pool.trace.record(float(self.at[0]))
+
+
+def market_of(
+    series: Sequence[PriceSeries],
+    ondemand: dict[str, dict[str, float]],
+    advisor: Advisor,
+    traces: Sequence[Trace] | None,
+    at: Floats,
+    tick_hours: float,
+) -> Market:
+    """The market of all types that can be judged; raises `RecordingError` if there are none.
+
+    `ondemand` has USD per hour by region and type. With traces, only their pools take part.
+    """
+    by_type: dict[tuple[str, str], list[PriceSeries]] = defaultdict(list)
+    for one in series:
+        if one.changed_at[0] <= at[0]:
+            by_type[one.instance_type, region_of(one.az)].append(one)
+    traced = _traces_by_pool(series, traces) if traces is not None else None
+    types = []
+    for (instance_type, region), priced in sorted(by_type.items()):
+        price = ondemand[region].get(instance_type)
+        if price is None or not _is_sound(priced, price, at):
+            continue
+        pools = _pools(priced, traced)
+        if pools:
+            prior = advisor.prior_per_h(instance_type, region)
+            types.append(MarketType(instance_type, region, price, prior, pools))
+    if not types:
+        raise RecordingError(
+            "No instance type has an on-demand price, two zones with a spot price at the start, "
+            "and, if there is a trace, a pool in it."
+        )
+    return _on_grid(types, at, tick_hours, traced is not None)
+
+
+def _is_sound(priced: Sequence[PriceSeries], ondemand_price: float, at: Floats) -> bool:
+    highest = max(float(_at(one, at).max()) for one in priced)
+    return len(priced) >= FEWEST_ZONES and highest <= SPOT_ABOVE_ONDEMAND * ondemand_price
+
+
+def _at(series: PriceSeries, at: Floats) -> Floats:
+    """The last price at or before each moment."""
+    last = np.searchsorted(series.changed_at, at, side="right") - 1
+    return np.asarray(series.prices[last])
+
+
+def _traces_by_pool(
+    series: Sequence[PriceSeries], traces: Sequence[Trace]
+) -> dict[tuple[str, str], Trace]:
+    known = [(one.instance_type, one.az) for one in series]
+    found = {}
+    for trace in traces:
+        pool = named_pool(trace.pool_id, known)
+        if pool is not None:
+            found[pool] = trace
+    if not found.keys() & set(known):
+        raise RecordingError("No pool of the trace has spot prices; name them like type.az.")
+    return found
+
+
+def _pools(
+    priced: Sequence[PriceSeries], traced: dict[tuple[str, str], Trace] | None
+) -> list[MarketPool]:
+    if traced is None:
+        return [MarketPool(one.pool_id, one, None) for one in priced]
+    found = ((one, traced.get((one.instance_type, one.az))) for one in priced)
+    return [MarketPool(trace.pool_id, one, trace) for one, trace in found if trace]
+
+
+def _on_grid(types: Sequence[MarketType], at: Floats, tick_hours: float, traced: bool) -> Market:
+    shape = (len(at), len(types), max(len(one.pools) for one in types))
+    price, up, fell = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
+    for k, one in enumerate(types):
+        for p, pool in enumerate(one.pools):
+            price[:, k, p] = _at(pool.series, at)
+            up[:, k, p] = True
+            if pool.trace:
+                up[:, k, p] = _up(pool.trace, at)
+                fell[:, k, p] = _fell(pool.trace, at, tick_hours)
+    return Market(at, tick_hours, types, price, up, fell, traced)
+
+
+def _up(trace: Trace, at: Floats) -> Booleans:
+    states = np.concatenate([[False], trace.up])
+    return np.asarray(states[np.searchsorted(trace.changed_at, at, side="right")])
+
+
+def _fell(trace: Trace, at: Floats, tick_hours: float) -> Booleans:
+    """Down at the tick, at the tick before, or for some time between."""
+    downs = trace.changed_at[~trace.up]
+    began = at - tick_hours
+    passed = np.searchsorted(downs, at, side="right") > np.searchsorted(downs, began, side="right")
+    return np.asarray(passed | ~_up(trace, at) | ~_up(trace, began))
