@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -23,8 +23,8 @@ def position(cursor: str | None) -> Position | None:
         return None
     try:
         at, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return Position(datetime.fromisoformat(at), UUID(id))
-    except (ValueError, TypeError, AttributeError) as error:
+        return Position(datetime.fromisoformat(at).astimezone(UTC), UUID(id))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         details = {"cursor": ["Not a cursor of this list"]}
         raise Refused("VALIDATION_FAILED", "Validation failed", 400, details) from error
 
