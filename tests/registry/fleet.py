@@ -115,7 +115,8 @@ class OneAgent:
     async def notifications(self) -> list[str]:
         """What its client was told of, oldest first."""
         rows = await self.registry.db.raw.fetch(
-            "select kind from notifications where agent_id = $1 and client_id = $2 order by created_at",
+            "select kind from notifications where agent_id = $1 and client_id = $2"
+            " order by created_at",
             self.id,
             self.client_id,
         )
