@@ -1,5 +1,7 @@
 """Pools and the engine that rates them, as the decision service tells of them."""
 
+from uuid import UUID
+
 from spotkeeper_contracts.message import Message
 from spotkeeper_contracts.topics import ENGINE_STATE, POOL_STATE
 from spotkeeper_contracts.values import (
@@ -15,9 +17,13 @@ from spotkeeper_contracts.values import (
 
 
 class PoolState(Message, topic=POOL_STATE):
-    """A pool's latest price, and its risk of an interruption within an hour."""
+    """A pool's latest price, and its risk of an interruption within an hour.
+
+    Pools are named, and rated, by the fleet of one client: zones have other names for others.
+    """
 
     pool_id: PoolId
+    client_id: UUID | None = None
     revision: int
     instance_type: InstanceType
     region: Region

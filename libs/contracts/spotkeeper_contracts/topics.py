@@ -79,7 +79,8 @@ DECISION_REQUESTS = _topic(
     "Requests to the decision engine.",
 )  # fmt: skip
 COMMANDS_REQUESTS = _topic(
-    "commands-requests", "agent_id", Kind.REQUESTS, "gateway registry", "commands",
+    "commands-requests", "agent_id", Kind.REQUESTS, "gateway registry decision",
+    "commands",
     "Requests to the owner of commands, switches, replicas and emergencies.",
 )  # fmt: skip
 GATEWAY_REPLIES = _topic(
@@ -116,7 +117,7 @@ AGENT_PRESENCE = _topic(
     "Who came online, went offline or reported a change.",
 )  # fmt: skip
 AGENT_DECISIONS = _topic(
-    "agent-decisions", "agent_id", Kind.EVENTS, "decision", "gateway downstream",
+    "agent-decisions", "agent_id", Kind.EVENTS, "decision", "decision gateway downstream",
     "What the decision engine decided, and why.",
 )  # fmt: skip
 AGENT_COMMANDS = _topic(

@@ -1,0 +1,396 @@
+"""Decisions: what an agent tells of its market, what it should do, and by which gates."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.message import Message, Reply, Request, Value
+from spotkeeper_contracts.switches import StatisticsAnswer
+from spotkeeper_contracts.topics import AGENT_DECISIONS, DECISION_REQUESTS
+from spotkeeper_contracts.values import (
+    AvailabilityZone,
+    Count,
+    InstanceId,
+    InstanceType,
+    Mode,
+    PoolId,
+    Probability,
+    PurchaseMode,
+    Region,
+    Text,
+    Timestamp,
+    UsdPerHour,
+)
+
+POOLS_AT_MOST = 200
+Hours = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Outcome = Text
+
+
+class Recommendation(StrEnum):
+    """What is recommended."""
+
+    STAY = "stay"
+    SWITCH = "switch"
+    SWITCH_TO_ONDEMAND = "switch_to_ondemand"
+
+
+class CurrentState(Value):
+    """Where an agent runs, and what an hour costs there; on spot it must name pool and price."""
+
+    instance_id: InstanceId
+    instance_type: InstanceType
+    current_mode: Mode
+    current_pool: Annotated[PoolId | None, Field(validate_default=True)] = None
+    current_price: Annotated[UsdPerHour | None, Field(validate_default=True)] = None
+
+    @field_validator("current_pool", "current_price")
+    @classmethod
+    def is_known_on_spot(cls, told: str | float | None, info: ValidationInfo) -> str | float | None:
+        """On spot an agent runs in a pool, at a price."""
+        if told is None and info.data.get("current_mode") is PurchaseMode.SPOT:
+            raise PydanticCustomError("missing", "Missing required field")
+        return told
+
+
+class AvailablePool(Value):
+    """A spot pool that an agent could go to, at its present price."""
+
+    pool_id: PoolId
+    price: UsdPerHour
+
+
+class PricingData(Value):
+    """Prices as an agent sees them now; each pool once."""
+
+    available_pools: Annotated[list[AvailablePool], Field(max_length=POOLS_AT_MOST)]
+    ondemand_price: UsdPerHour
+
+    @field_validator("available_pools")
+    @classmethod
+    def names_each_pool_once(cls, pools: list[AvailablePool]) -> list[AvailablePool]:
+        """A pool has one price at a time."""
+        if len({pool.pool_id for pool in pools}) < len(pools):
+            raise PydanticCustomError("duplicate", "A pool is named twice")
+        return pools
+
+
+class InstanceMetrics(Value):
+    """What an agent counted on its instance."""
+
+    uptime_hours: Hours
+    interruption_count: Count = 0
+
+
+class Situation(Value):
+    """All that an agent tells when it asks for a decision."""
+
+    current_state: CurrentState
+    pricing_data: PricingData
+    metrics: InstanceMetrics
+
+
+class DecisionAnswer(Reply):
+    """What an agent should do; `target_pool` is null unless it is to switch to a pool.
+
+    `outcome` is `degraded` where the engine could not decide.
+    """
+
+    decision_id: UUID
+    recommendation: Recommendation
+    target_pool: PoolId | None
+    confidence: Probability
+    reason: str
+    expected_savings_per_day: float
+    risk_score: Probability
+    outcome: Outcome | None = None
+
+
+class Decide(AgentQuestion, topic=DECISION_REQUESTS, reply=DecisionAnswer):
+    """Decide for an agent by what it tells, and by what its fleet has seen; it moves nobody."""
+
+    situation: Situation
+
+
+class RecommendationAnswer(Reply):
+    """What an agent should do by all that is known of it.
+
+    `savings_impact` is in USD an hour. `outcome` is `no-data` if too little is known, `degraded`
+    where the engine could not decide.
+    """
+
+    recommendation: Recommendation
+    target_pool: PoolId | None
+    target_type: Mode
+    confidence: Probability
+    reason: str
+    savings_impact: float
+    will_auto_execute: bool
+    outcome: Outcome | None = None
+
+
+class GetRecommendation(
+    AgentQuestion, topic=DECISION_REQUESTS, reply=RecommendationAnswer, reads_only=True
+):
+    """What would be decided now by the latest known state; nothing is kept, and nobody moves."""
+
+
+class GetStatistics(Request, topic=DECISION_REQUESTS, reply=StatisticsAnswer, reads_only=True):
+    """An agent's decisions in figures; handed on to the owner of switches, who answers."""
+
+    agent_id: UUID
+    client_id: UUID
+
+
+class GateVerdict(Value):
+    """One condition: what was found, what the limit is, and whether it is kept."""
+
+    name: str
+    value: float
+    limit: float
+    passed: bool
+
+
+class RatedChoice(Value):
+    """One state that the agent could be in, with its price, its cost over 72 hours and its gates.
+
+    Without a pool it is on demand. `features` are what the model read, by name.
+    """
+
+    pool_id: PoolId | None
+    price_usd_per_hour: UsdPerHour
+    cost_usd: float
+    risk_1h: Probability
+    allowed: bool
+    gates: list[GateVerdict]
+    features: dict[str, float] = Field(default={})
+
+
+class ShadowDecision(Value):
+    """What a model that only watches would have decided."""
+
+    model_version: Text
+    recommendation: Recommendation
+    target_pool: PoolId | None
+    risk_score: Probability
+
+
+class DecisionDetail(Value):
+    """A decision with all that it was made by.
+
+    `gates` concern the agent as a whole, those of each choice stand with the choice. The savings
+    besides `expected_savings_per_day` count interruptions and moves in.
+    """
+
+    decision_id: UUID
+    recommendation: Recommendation
+    current_pool: PoolId | None
+    target_pool: PoolId | None
+    confidence: Probability
+    reason: str
+    expected_savings_per_day: float
+    risk_adjusted_savings_per_day: float
+    savings_against_ondemand_per_day: float
+    risk_score: Probability
+    will_auto_execute: bool
+    outcome: Outcome | None
+    model_version: Text | None
+    gates: list[GateVerdict]
+    choices: list[RatedChoice]
+    shadow: ShadowDecision | None
+    timestamp: Timestamp
+
+
+class DecisionPage(Reply):
+    """Decisions, newest first."""
+
+    items: list[DecisionDetail]
+    next_cursor: str | None = None
+
+
+class ListDecisions(Request, topic=DECISION_REQUESTS, reply=DecisionPage, reads_only=True):
+    """The decisions about an agent."""
+
+    agent_id: UUID
+    client_id: UUID
+    cursor: str | None = None
+    limit: int = 50
+
+
+class DecisionExplained(Reply):
+    """One decision, gate by gate."""
+
+    decision: DecisionDetail
+
+
+class ExplainDecision(Request, topic=DECISION_REQUESTS, reply=DecisionExplained, reads_only=True):
+    """The last decision about an agent; refused with 404 if there is none."""
+
+    agent_id: UUID
+    client_id: UUID
+
+
+class ReportedPrice(Value):
+    """A spot price; without a moment it is that of now."""
+
+    pool_id: PoolId
+    az: AvailabilityZone
+    price: UsdPerHour
+    timestamp: Timestamp | None = None
+
+
+class PriceReport(Value):
+    """Prices of one instance type in a region; each pool and moment once."""
+
+    instance_id: InstanceId | None = None
+    instance_type: InstanceType
+    region: Region
+    spot_prices: Annotated[list[ReportedPrice], Field(max_length=POOLS_AT_MOST)]
+    on_demand_price: UsdPerHour
+
+    @field_validator("spot_prices")
+    @classmethod
+    def are_of_the_region_and_told_once(
+        cls, prices: list[ReportedPrice], info: ValidationInfo
+    ) -> list[ReportedPrice]:
+        """A pool has one price at a time, and its zone is named for the region."""
+        if len({(price.pool_id, price.timestamp) for price in prices}) < len(prices):
+            raise PydanticCustomError("duplicate", "A pool is named twice at the same moment")
+        region = info.data.get("region", "")
+        if not all(price.az.startswith(region) and price.az != region for price in prices):
+            raise PydanticCustomError("az", "The availability zone must lie in the region")
+        return prices
+
+
+class PricesRecorded(Reply):
+    """How many prices were new."""
+
+    records_inserted: Count
+
+
+class ReportPricing(AgentQuestion, topic=DECISION_REQUESTS, reply=PricesRecorded):
+    """Keep prices for later decisions; one that is known of that moment is not kept again."""
+
+    report: PriceReport
+
+
+class ModelRole(StrEnum):
+    """What a model does: decide, or watch."""
+
+    ACTIVE = "active"
+    SHADOW = "shadow"
+
+
+class ModelDetail(Value):
+    """A published model; `role` is null once another has taken its place."""
+
+    sha256: str
+    version: Text
+    size_bytes: Count
+    role: ModelRole | None
+    published_by: Text
+    timestamp: Timestamp
+
+
+class ModelAnswer(Reply):
+    """The model as it is kept now."""
+
+    model: ModelDetail
+
+
+class ModelQuestion(Request):
+    """A question about the models of the decision engine; asked by the administrator."""
+
+    @property
+    def key(self) -> str:
+        """One partition serves as well as another."""
+        return "models"
+
+
+class PublishModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
+    """Give a model a role, if it passes every check; it takes the place of the one before.
+
+    The ONNX file is given in Base64, with the content of its card. Every engine takes it up by
+    itself, and without a pause.
+    """
+
+    role: ModelRole
+    onnx: Annotated[str, Field(max_length=60_000)]
+    card: dict[str, object]
+
+
+class WithdrawModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
+    """Take its role from the published model; the engines' own file decides again."""
+
+    role: ModelRole
+
+
+class ModelList(Reply):
+    """Published models, newest first."""
+
+    models: list[ModelDetail]
+
+
+class ListModels(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelList, reads_only=True):
+    """All models that were ever published."""
+
+
+class ModelRecord(Value):
+    """What a model promised, and what came of it.
+
+    Interruptions are those within an hour of decisions on spot that left the agent where it was;
+    savings are those of automatic switches, in USD an hour on average.
+    """
+
+    model_version: Text
+    decisions: Count
+    switches: Count
+    rated_hours: Count
+    expected_interruptions: float
+    interruptions: Count
+    brier_score: float | None
+    promised_savings_per_hour: float | None
+    realised_savings_per_hour: float | None
+    interrupted_switches: Count
+
+
+class ModelReport(Reply):
+    """Promise and outcome by version, of the models that decided and those that watched."""
+
+    active: list[ModelRecord]
+    shadow: list[ModelRecord]
+    as_of: Timestamp
+
+
+class GetModelReport(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelReport, reads_only=True):
+    """What the models promised within the last days, beside what came of it."""
+
+    days: Annotated[int, Field(ge=1, le=90)] = 30
+
+
+class DecisionMade(Message, topic=AGENT_DECISIONS):
+    """The engine decided; if `will_auto_execute`, the decision service has the agent moved."""
+
+    agent_id: UUID
+    client_id: UUID
+    decision_id: UUID
+    recommendation: Recommendation
+    current_pool: PoolId | None
+    target_pool: PoolId | None
+    target_mode: Mode
+    confidence: Probability
+    reason: str
+    expected_savings_per_day: float
+    risk_score: Probability
+    outcome: Outcome | None = None
+    gates: list[GateVerdict]
+    choices: list[RatedChoice]
+    model_version: Text | None
+    will_auto_execute: bool
+    urgent: bool = False
+    max_price: UsdPerHour | None = None
+    at: Timestamp
