@@ -69,6 +69,7 @@ OWN_FILES = {
         "headers": "response headers of the contract",
         "heads": "request headers in one pass",
         "heartbeats": "the hot path in front of the framework",
+        "lists": "pages as JSON or as CSV",
         "openapi": "the document of the HTTP contract",
         "owners": "questions to the owners of state",
         "rates": "a token bucket per client",

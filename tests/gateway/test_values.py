@@ -1,7 +1,5 @@
-"""Conditions on versions, names of one setting, and CSV that runs no formula."""
+"""Conditions on versions, and names of one setting."""
 
-import csv
-import io
 from typing import Any
 
 import pytest
@@ -13,10 +11,8 @@ from chassis import clock
 from gateway.errors import details_of
 from gateway.headers import expected_version, matches
 from gateway.routes.config import ConfigBody, ConfigPatch
-from gateway.routes.history import COLUMNS, csv_of, prefers_csv
 from gateway.routes.registration import RegisteredConfig, RegistrationBody
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import SystemEvent
 from spotkeeper_contracts.configs import AgentConfig, ConfigChange
 
 
@@ -153,29 +149,3 @@ def test_errors_are_told_by_field_without_the_input() -> None:
         "az": ["Missing required field"],
         "body": ["Missing required field"],
     }
-
-
-@pytest.mark.parametrize(
-    ("accept", "csv_wanted"),
-    [
-        ("text/csv", True),
-        ("text/csv, application/json", True),
-        ("application/json, text/csv;q=0.5", False),
-        ("*/*", False),
-        ("text/csv;q=0", False),
-        ("", False),
-    ],
-)
-def test_csv_is_given_to_those_who_ask_for_it(accept: str, csv_wanted: bool) -> None:
-    assert prefers_csv(accept) is csv_wanted
-
-
-def test_csv_has_a_header_and_no_formulas() -> None:
-    event = SystemEvent(
-        event_id=clock.new_id(), event_type="agent_registered", severity="info",
-        message="=1+1, \"quoted\"", actor="admin", data={"a": 1}, timestamp=clock.now(),
-    )  # fmt: skip
-    header, line = list(csv.reader(io.StringIO(csv_of([event]))))
-    assert tuple(header) == COLUMNS
-    assert dict(zip(header, line, strict=True))["message"] == '\'=1+1, "quoted"'
-    assert dict(zip(header, line, strict=True))["data"] == '{"a": 1}'
