@@ -12,3 +12,8 @@ DELIVERY_SECONDS = Histogram(
     "Time from the queuing of a command until its agent fetched it for the first time.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
 )
+EMERGENCIES = Counter(
+    "spotkeeper_commands_emergencies_total",
+    "Rebalance recommendations and termination notices, by what was done about them.",
+    ["kind", "action"],
+)

@@ -1,18 +1,22 @@
 """What follows by itself: from the clock, from the agent's state, from one thing for another.
 
 Each handler changes its own matter and lets `settle` bring the rest about; the sweep does the same
-for agents whom only the clock concerns. So every consequence has one place, and one order.
+for agents whom only the clock concerns. So every consequence has one place, and one order: time
+ends commands, a lost command its replica, a lost replica its emergency, and so on.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chassis.transaction import Tx
-from commands.handlers import orders
+from commands.handlers.following import end_lost_replicas, follow_emergencies, keep_manual_replicas
 from commands.handlers.found import Held, held
+from commands.handlers.orders import finish
 from commands.rules import lifecycle
 from commands.rules.lifecycle import Order
-from commands.store import contexts, queue
-from spotkeeper_contracts.commands import CommandQueue, CommandStatus
+from commands.store import contexts, queue, replicas, switches
+from commands.store.rows import Row
+from spotkeeper_contracts.commands import CommandQueue, CommandStatus, CommandType
 
 AGENTS_AT_ONCE = 100
 
@@ -27,11 +31,19 @@ async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
 
 async def settle(agent: Held, tx: Tx) -> None:
     """Bring about what follows, tell of the queue if it changed, and note when to look again."""
-    open_orders = await _end_what_is_over(agent, tx)
-    await _tell(agent, open_orders, tx)
+    rows = await _end_what_is_over(agent, tx)
+    writes = tx.db.writes
+    if agent.state.deleted:
+        await switches.end_stay(tx.db, agent.id, at=tx.now)
+    live = await end_lost_replicas(agent, tx)
+    looks = await follow_emergencies(agent, live, tx)
+    looks += await keep_manual_replicas(agent, tx)
+    if live or tx.db.writes != writes:
+        rows = await _end_launches_that_are_over(agent, tx)
+    await _tell(agent, [queue.order_of(row) for row in rows], looks, tx)
 
 
-async def _end_what_is_over(agent: Held, tx: Tx) -> list[Order]:
+async def _end_what_is_over(agent: Held, tx: Tx) -> list[Row]:
     """End commands that time or the agent's state has overtaken; those that stay open.
 
     One that somebody has in hand is left to its report, as long as its agent exists.
@@ -42,23 +54,40 @@ async def _end_what_is_over(agent: Held, tx: Tx) -> list[Order]:
         objection = lifecycle.objection(order, agent.state)
         untouched = order.status is CommandStatus.QUEUED or agent.state.deleted
         if lifecycle.is_over(order, tx.now):
-            await orders.finish(row, CommandStatus.EXPIRED, tx)
+            await finish(row, CommandStatus.EXPIRED, tx)
         elif objection is not None and untouched:
-            await orders.finish(row, CommandStatus.CANCELLED, tx, detail=objection)
+            await finish(row, CommandStatus.CANCELLED, tx, detail=objection)
         else:
-            left.append(order)
+            left.append(row)
     return left
 
 
-async def _tell(agent: Held, open_orders: list[Order], tx: Tx) -> None:
+async def _end_launches_that_are_over(agent: Held, tx: Tx) -> list[Row]:
+    """End commands whose replica is launched, or is wanted no more; those that stay open."""
+    left = []
+    live = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
+    for row in await queue.open_commands(tx.db, agent.id, agent.client_id):
+        order = queue.order_of(row)
+        replica = None if order.replica_id is None else live.get(order.replica_id)
+        if order.command_type is not CommandType.CREATE_REPLICA:
+            left.append(row)
+        elif replica is None:
+            await finish(row, CommandStatus.CANCELLED, tx, detail="replica_ended")
+        elif replica["instance_id"] is not None:
+            await finish(row, CommandStatus.SUCCEEDED, tx, detail="replica_launched")
+        else:
+            left.append(row)
+    return left
+
+
+async def _tell(agent: Held, orders: list[Order], looks: list[datetime], tx: Tx) -> None:
+    """Tell of the queue if it is another than was told, and note when to look at it again."""
     known = agent.row
     priorities = [
-        order.priority
-        for order in open_orders
-        if lifecycle.is_deliverable(order, agent.state, tx.now)
+        order.priority for order in orders if lifecycle.is_deliverable(order, agent.state, tx.now)
     ]
     highest = max(priorities, default=None)
-    due_at = lifecycle.next_change(open_orders, tx.now)
+    due_at = min([*lifecycle.next_changes(orders, tx.now), *looks], default=None)
     is_told = (known["deliverable"], known["highest_priority"]) == (len(priorities), highest)
     if is_told and known["due_at"] == due_at:
         return

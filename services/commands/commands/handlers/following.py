@@ -1,0 +1,96 @@
+"""What follows for replicas and emergencies: see `settling`, which calls each step in its turn."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from chassis.transaction import Tx
+from commands.handlers.found import Held
+from commands.handlers.orders import queue_emergency_switch
+from commands.handlers.standbys import create_replica, safest, stand_down
+from commands.handlers.threats import close_emergency, promotion
+from commands.rules import emergencies as rules
+from commands.rules import lifecycle, standby
+from commands.rules.emergencies import Action, Outcome
+from commands.store import emergencies, replicas
+from commands.store.rows import Row
+from spotkeeper_contracts.commands import CommandStatus
+from spotkeeper_contracts.replicas import ReplicaKind, ReplicaStatus
+
+
+async def end_lost_replicas(agent: Held, tx: Tx) -> list[Row]:
+    """End replicas whose agent is gone or whose launch came to nothing; those that live on."""
+    left = []
+    for row in await replicas.live(tx.db, agent.id, agent.client_id):
+        if agent.state.deleted:
+            await stand_down(row, tx, error="The agent was deleted")
+        elif (end := _lost_launch(row)) is not None:
+            error = f"The command to launch it ended as {end.value}"
+            await stand_down(row, tx, status=ReplicaStatus.FAILED, error=error)
+        else:
+            left.append(row)
+    return left
+
+
+async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
+    """Close emergencies that are over, with the replicas they made; when the others expire."""
+    still_open = []
+    for row in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id):
+        if await _goes_on(row, agent, tx):
+            still_open.append(row)
+    needed = {row["replica_id"] for row in still_open}
+    for replica in live:
+        is_emergency = replica["kind"] == ReplicaKind.EMERGENCY
+        is_primary = replica["instance_id"] == agent.state.instance_id
+        if is_emergency and not is_primary and replica["id"] not in needed:
+            await stand_down(replica, tx)
+    return [row["expires_at"] for row in still_open]
+
+
+async def keep_manual_replicas(agent: Held, tx: Tx) -> list[datetime]:
+    """Let as many manual replicas stand as the config asks for; when a failed one is replaced."""
+    config = agent.state.config
+    rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
+    live = [replicas.standby_of(row) for row in rows.values()]
+    for one in standby.superfluous(config, live):
+        await stand_down(rows[one.id], tx)
+    missing = 0 if agent.state.deleted else standby.missing(config, live)
+    if not missing:
+        return []
+    failed_at = await replicas.last_failure(tx.db, agent.id, agent.client_id)
+    if failed_at is not None:
+        retry_at = failed_at + timedelta(seconds=tx.settings.replica_retry_seconds)
+        if retry_at > tx.now:
+            return [retry_at]
+    for _ in range(missing):
+        pool = await safest(agent, tx)
+        await create_replica(agent, tx, kind=ReplicaKind.MANUAL, pool=pool, is_kept=True)
+    return []
+
+
+async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
+    """Do what is due about an open emergency; tells whether it is still one."""
+    threat = emergencies.threat_of(row)
+    outcome = rules.outcome_of(threat, agent.state, tx.now)
+    if rules.should_go_on_demand(threat, outcome, agent.state):
+        command_id = await queue_emergency_switch(agent, tx)
+        action = Action.SWITCH_TO_ONDEMAND
+        await emergencies.act(tx.db, agent.id, row["id"], action, command_id=command_id)
+        return True
+    if outcome is not Outcome.PENDING:
+        await close_emergency(row, outcome, tx)
+        return False
+    if rules.can_promote_now(threat):
+        replica = await replicas.replica(tx.db, agent.id, agent.client_id, row["replica_id"])
+        assert replica is not None
+        await emergencies.act(tx.db, agent.id, row["id"], Action.REPLICA_PROMOTED)
+        tx.emit(promotion(replica, emergency_id=row["id"]))
+    return True
+
+
+def _lost_launch(row: Row) -> CommandStatus | None:
+    """How the command that should have launched the replica ended, if it launched nothing."""
+    if row["instance_id"] is not None or row["command_status"] is None:
+        return None
+    status = CommandStatus(row["command_status"])
+    came_to_nothing = lifecycle.has_ended(status) and status is not CommandStatus.SUCCEEDED
+    return status if came_to_nothing else None

@@ -1,0 +1,13 @@
+"""Pools, as the decision service tells of them."""
+
+from chassis.transaction import Tx
+from commands.store import pools
+from spotkeeper_contracts.pools import PoolState
+
+
+async def pool_state(state: PoolState, tx: Tx) -> None:
+    """Keep the pool's latest state, and its price if that has changed."""
+    if not await pools.keep(tx.db, state) or state.price_usd_per_hour is None:
+        return
+    if await pools.latest_price(tx.db, state.pool_id) != state.price_usd_per_hour:
+        await pools.add_price(tx.db, state.pool_id, state.price_usd_per_hour, at=state.as_of)

@@ -1,0 +1,81 @@
+"""The steps of an emergency, each kept and told."""
+
+from typing import Any
+from uuid import UUID
+
+from chassis.transaction import Tx
+from commands import metrics
+from commands.handlers.found import Held
+from commands.handlers.standbys import instance_of
+from commands.rules.emergencies import Action, Outcome
+from commands.store import emergencies as store
+from commands.store.rows import Row
+from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened, EmergencyType
+from spotkeeper_contracts.replicas import PromoteInstance
+
+
+async def open_emergency(
+    agent: Held,
+    tx: Tx,
+    *,
+    kind: EmergencyType,
+    action: Action,
+    instance_id: str | None,
+    replica_id: UUID | None = None,
+    command_id: UUID | None = None,
+) -> UUID:
+    """Keep a threat and what is done about it; where nothing is, it is over at once."""
+    emergency_id = tx.new_id()
+    is_over = action is Action.NO_ACTION
+    told: dict[str, Any] = {
+        "agent_id": agent.id,
+        "client_id": agent.client_id,
+        "kind": kind.value,
+        "instance_id": instance_id,
+        "replica_id": replica_id,
+        "command_id": command_id,
+        "expires_at": tx.now + tx.settings.emergency_life,
+    }
+    await store.add(
+        tx.db,
+        id=emergency_id,
+        action=action.value,
+        opened_at=tx.now,
+        closed_at=tx.now if is_over else None,
+        outcome=Outcome.NONE.value if is_over else None,
+        **told,
+    )
+    metrics.EMERGENCIES.labels(kind.value, action.value).inc()
+    if not is_over:
+        tx.emit(
+            EmergencyOpened(emergency_id=emergency_id, action_taken=action.value, at=tx.now, **told)
+        )
+    return emergency_id
+
+
+async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:
+    """The threat is over."""
+    await store.close(tx.db, row["agent_id"], row["id"], outcome, at=tx.now)
+    tx.emit(
+        EmergencyClosed(
+            agent_id=row["agent_id"],
+            client_id=row["client_id"],
+            emergency_id=row["id"],
+            outcome=outcome.value,
+            at=tx.now,
+        )
+    )
+
+
+def promotion(
+    replica: Row, *, emergency_id: UUID | None = None, termination: bool = False
+) -> PromoteInstance:
+    """The order to make a replica's instance the primary."""
+    return PromoteInstance(
+        agent_id=replica["agent_id"],
+        client_id=replica["client_id"],
+        replica_id=replica["id"],
+        instance=instance_of(replica),
+        emergency_id=emergency_id,
+        termination=termination,
+    )

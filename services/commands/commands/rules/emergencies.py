@@ -1,0 +1,114 @@
+"""Emergencies: what is done about a threat, and what becomes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from commands.rules import lifecycle, standby
+from commands.rules.standby import Standby
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.commands import CommandStatus
+from spotkeeper_contracts.configs import AgentConfig
+from spotkeeper_contracts.emergencies import TerminationAction
+from spotkeeper_contracts.replicas import ReplicaStatus
+
+
+class Action(StrEnum):
+    """What is done about an emergency, as its agent's emergency status tells."""
+
+    EMERGENCY_REPLICA_CREATED = "emergency_replica_created"
+    REPLICA_READY = "replica_ready"
+    REPLICA_PROMOTED = "replica_promoted"
+    PROMOTION_PENDING = "promotion_pending"
+    SWITCH_TO_ONDEMAND = "switch_to_ondemand"
+    NO_ACTION = "no_action"
+
+
+class Outcome(StrEnum):
+    """What became of an emergency; one that is open is pending."""
+
+    SUCCESS = "success"
+    PENDING = "pending"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threat:
+    """An open emergency, with how the measures against it stand."""
+
+    action: Action
+    instance_id: str | None
+    expires_at: datetime
+    replica_status: ReplicaStatus | None
+    replica_instance_id: str | None
+    command_status: CommandStatus | None
+
+
+def may_create_replica(config: AgentConfig) -> bool:
+    """Whether a rebalance recommendation may make a replica."""
+    return config.enabled and config.auto_create_replica
+
+
+def answer_to_termination(
+    agent: AgentState, instance_id: str, live: Sequence[Standby]
+) -> tuple[TerminationAction, Standby | None]:
+    """What is done when an instance is about to end, and the replica that it is done with.
+
+    A launched replica takes over at once; else one that launches will; else the agent goes on
+    demand. An instance that is not the primary concerns nobody.
+    """
+    if not agent.config.enabled or agent.instance_id not in (None, instance_id):
+        return TerminationAction.NO_ACTION, None
+    launched = standby.best(live)
+    if launched is not None:
+        return TerminationAction.REPLICA_PROMOTED, launched
+    if live:
+        oldest = min(live, key=lambda one: one.created_at)
+        return TerminationAction.PROMOTION_PENDING, oldest
+    return TerminationAction.SWITCH_TO_ONDEMAND, None
+
+
+def outcome_of(threat: Threat, agent: AgentState, now: datetime) -> Outcome:
+    """What has become of an emergency.
+
+    It is met once the agent lives on another instance than the threatened one.
+    """
+    if agent.deleted:
+        return Outcome.EXPIRED
+    if agent.instance_id not in (None, threat.instance_id):
+        return Outcome.SUCCESS
+    if threat.action is Action.SWITCH_TO_ONDEMAND:
+        measure = _of_command(threat.command_status)
+    else:
+        measure = _of_replica(threat.replica_status)
+    if measure is Outcome.PENDING and threat.expires_at <= now:
+        return Outcome.EXPIRED
+    return measure
+
+
+def can_promote_now(threat: Threat) -> bool:
+    """Whether the instance that a pending promotion waits for is known by now."""
+    return threat.action is Action.PROMOTION_PENDING and threat.replica_instance_id is not None
+
+
+def should_go_on_demand(threat: Threat, outcome: Outcome, agent: AgentState) -> bool:
+    """Whether a termination whose replica was lost still needs an answer."""
+    relied_on_replica = threat.action in (Action.PROMOTION_PENDING, Action.REPLICA_PROMOTED)
+    return outcome is Outcome.FAILED and relied_on_replica and agent.config.enabled
+
+
+def _of_command(status: CommandStatus | None) -> Outcome:
+    if status is CommandStatus.SUCCEEDED:
+        return Outcome.SUCCESS
+    ended = status is None or lifecycle.has_ended(status)
+    return Outcome.FAILED if ended else Outcome.PENDING
+
+
+def _of_replica(status: ReplicaStatus | None) -> Outcome:
+    if status is ReplicaStatus.PROMOTED:
+        return Outcome.SUCCESS
+    ended = status is None or status in standby.ENDED
+    return Outcome.FAILED if ended else Outcome.PENDING

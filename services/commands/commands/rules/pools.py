@@ -1,0 +1,74 @@
+"""Pools: where an instance lies, and which one is the safest for a replica."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.instances import Instance
+from spotkeeper_contracts.values import PurchaseMode
+
+ZONE_LETTERS = "abc"
+"""Nearly every region has zones with these letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A pool as far as it is known; one that was never heard of has neither price nor risk."""
+
+    pool_id: str
+    az: str
+    risk_1h: float | None = None
+    price_usd_per_hour: float | None = None
+
+
+def pool_of(instance: Instance) -> str | None:
+    """The pool of a spot instance, the canonical one if it names none; on-demand lies in none."""
+    if instance.mode is PurchaseMode.ONDEMAND:
+        return None
+    return instance.pool_id or f"{instance.instance_type}.{instance.az}"
+
+
+def safest_pool(
+    agent: AgentState, known: Iterable[Pool], *, taken: Collection[str | None] = ()
+) -> Pool:
+    """Where a replica is the least likely to be interrupted together with its agent.
+
+    Preferred pools come first, then those not taken by another replica, the lowest risk, the
+    lowest price, another zone than the agent's. Where no pool is known, the same type in another
+    zone is the answer.
+    """
+    states = {pool.pool_id: pool for pool in known}
+    preferred = agent.config.preferred_replica_pools
+    named = [states.get(id) or pool_named(id, agent) for id in preferred]
+    candidates = [*named, *(pool for id, pool in states.items() if id not in preferred)]
+    elsewhere = [pool for pool in candidates if pool.pool_id != agent.current_pool_id]
+    if not elsewhere:
+        return _next_door(agent)
+    return min(elsewhere, key=lambda pool: _danger(pool, agent, taken))
+
+
+def pool_named(pool_id: str, agent: AgentState) -> Pool:
+    """A pool of which nothing is known but its name; its zone, if the name ends in one."""
+    zone = re.search(rf"{re.escape(agent.region)}[a-z]\b", pool_id)
+    return Pool(pool_id=pool_id, az=zone.group() if zone else agent.az)
+
+
+def _danger(
+    pool: Pool, agent: AgentState, taken: Collection[str | None]
+) -> tuple[bool, bool, float, float, bool, str]:
+    price = pool.price_usd_per_hour
+    return (
+        pool.pool_id not in agent.config.preferred_replica_pools,
+        pool.pool_id in taken,
+        1.0 if pool.risk_1h is None else pool.risk_1h,
+        float("inf") if price is None else price,
+        pool.az == agent.az,
+        pool.pool_id,
+    )
+
+
+def _next_door(agent: AgentState) -> Pool:
+    zones = [f"{agent.region}{letter}" for letter in ZONE_LETTERS]
+    az = next(zone for zone in zones if zone != agent.az)
+    return Pool(pool_id=f"{agent.instance_type}.{az}", az=az)

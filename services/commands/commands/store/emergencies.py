@@ -1,0 +1,134 @@
+"""Emergencies, and the notices that AWS gave."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Text, Uuid, bindparam, func, insert, select, update
+
+from chassis.query import Connection, Query
+from commands.rules.emergencies import Action, Outcome, Threat
+from commands.store.rows import AGENT, AT, Row, given, named, of_agent
+from commands.tables import commands, emergencies, replicas, termination_notices
+from spotkeeper_contracts.commands import CommandStatus
+from spotkeeper_contracts.replicas import ReplicaStatus
+
+_emergency = bindparam("emergency_id", type_=Uuid)
+_instance = bindparam("instance_id", type_=Text)
+_measures = (
+    replicas.c.status.label("replica_status"),
+    replicas.c.instance_id.label("replica_instance_id"),
+    commands.c.status.label("command_status"),
+)
+
+_ADD = Query(insert(emergencies).values(given(emergencies)))
+_OPEN = Query(
+    select(emergencies, *_measures)
+    .outerjoin(replicas, replicas.c.id == emergencies.c.replica_id)
+    .outerjoin(commands, commands.c.id == emergencies.c.command_id)
+    .where(of_agent(emergencies), emergencies.c.closed_at.is_(None))
+    .order_by(emergencies.c.opened_at, emergencies.c.id)
+)
+_LAST = Query(
+    select(emergencies)
+    .where(of_agent(emergencies))
+    .order_by(emergencies.c.opened_at.desc(), emergencies.c.id.desc())
+    .limit(1)
+)
+_ACT = Query(
+    update(emergencies)
+    .where(emergencies.c.agent_id == AGENT, emergencies.c.id == _emergency)
+    .values(
+        action=bindparam("action", type_=Text),
+        command_id=func.coalesce(bindparam("command_id", type_=Uuid), emergencies.c.command_id),
+    )
+)
+_CLOSE = Query(
+    update(emergencies)
+    .where(emergencies.c.agent_id == AGENT, emergencies.c.id == _emergency)
+    .values(closed_at=AT, outcome=bindparam("outcome", type_=Text))
+)
+_NOTICE = Query(
+    select(termination_notices, emergencies.c.replica_id, emergencies.c.command_id)
+    .join(emergencies, emergencies.c.id == termination_notices.c.emergency_id)
+    .where(of_agent(termination_notices), termination_notices.c.instance_id == _instance)
+)
+_ADD_NOTICE = Query(insert(termination_notices).values(given(termination_notices)))
+_NOTICES = Query(
+    select(func.count())
+    .select_from(termination_notices)
+    .where(
+        of_agent(termination_notices),
+        termination_notices.c.noticed_at > bindparam("since", type_=DateTime(timezone=True)),
+    )
+)
+
+
+async def add(db: Connection, **columns: Any) -> None:
+    """Keep an emergency."""
+    await _ADD.run(db, **named(columns))
+
+
+async def open_emergencies(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
+    """The agent's open emergencies, each with how the measures against it stand."""
+    return await _OPEN.rows(db, agent_id=agent_id, client_id=client_id)
+
+
+async def last(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
+    """The agent's latest emergency, open or not."""
+    return await _LAST.row(db, agent_id=agent_id, client_id=client_id)
+
+
+async def act(
+    db: Connection,
+    agent_id: UUID,
+    emergency_id: UUID,
+    action: Action,
+    *,
+    command_id: UUID | None = None,
+) -> None:
+    """Note that something else is done about an open emergency."""
+    await _ACT.run(
+        db,
+        agent_id=agent_id,
+        emergency_id=emergency_id,
+        action=action.value,
+        command_id=command_id,
+    )
+
+
+async def close(
+    db: Connection, agent_id: UUID, emergency_id: UUID, outcome: Outcome, *, at: datetime
+) -> None:
+    """Note that an emergency is over."""
+    await _CLOSE.run(db, agent_id=agent_id, emergency_id=emergency_id, outcome=outcome.value, at=at)
+
+
+async def notice(db: Connection, agent_id: UUID, client_id: UUID, instance_id: str) -> Row | None:
+    """The notice for an instance, with the replica and the command that answered it."""
+    return await _NOTICE.row(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id)
+
+
+async def add_notice(db: Connection, **columns: Any) -> None:
+    """Keep a notice; there is one for each instance."""
+    await _ADD_NOTICE.run(db, **named(columns))
+
+
+async def notices(db: Connection, agent_id: UUID, client_id: UUID, *, since: datetime) -> int:
+    """How many notices came since then."""
+    count: int = await _NOTICES.value(db, agent_id=agent_id, client_id=client_id, since=since)
+    return count
+
+
+def threat_of(row: Row) -> Threat:
+    """What the rules are to know of an open emergency."""
+    replica_status, command_status = row["replica_status"], row["command_status"]
+    return Threat(
+        action=Action(row["action"]),
+        instance_id=row["instance_id"],
+        expires_at=row["expires_at"],
+        replica_status=replica_status and ReplicaStatus(replica_status),
+        replica_instance_id=row["replica_instance_id"],
+        command_status=command_status and CommandStatus(command_status),
+    )

@@ -1,0 +1,76 @@
+"""Switches that were made, and the times that agents stayed where they went."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, or_, select, tuple_, update
+
+from chassis.pages import Position
+from chassis.query import Connection, Query
+from commands.store.rows import (
+    AGENT,
+    AT,
+    BEFORE,
+    BEFORE_ID,
+    LIMIT,
+    Row,
+    given,
+    named,
+    of_agent,
+)
+from commands.tables import switches, zombies
+
+_ADD = Query(insert(switches).values(given(switches, "ended_at")))
+_END_STAY = Query(
+    update(switches)
+    .where(switches.c.agent_id == AGENT, switches.c.ended_at.is_(None))
+    .values(ended_at=AT)
+)
+_switch = select(switches, zombies.c.terminated_at.label("old_gone_at")).outerjoin(
+    zombies,
+    (zombies.c.agent_id == switches.c.agent_id)
+    & (zombies.c.instance_id == switches.c.old_instance["instance_id"].astext),
+)
+_ALL = Query(_switch.where(of_agent(switches)).order_by(switches.c.completed_at))
+_PAGE = Query(
+    _switch.where(
+        of_agent(switches),
+        or_(
+            BEFORE.is_(None),
+            tuple_(switches.c.completed_at, switches.c.id) < tuple_(BEFORE, BEFORE_ID),
+        ),
+    )
+    .order_by(switches.c.completed_at.desc(), switches.c.id.desc())
+    .limit(LIMIT)
+)
+
+
+async def add(db: Connection, **columns: Any) -> None:
+    """Keep a switch that was made."""
+    await _ADD.run(db, **named(columns))
+
+
+async def end_stay(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """The agent has left the instance that it switched to last."""
+    await _END_STAY.run(db, agent_id=agent_id, at=at)
+
+
+async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
+    """All switches of an agent, each with the moment at which the old instance was gone."""
+    return await _ALL.rows(db, agent_id=agent_id, client_id=client_id)
+
+
+async def page(
+    db: Connection, agent_id: UUID, client_id: UUID, *, before: Position | None, limit: int
+) -> Sequence[Row]:
+    """The same, newest first."""
+    return await _PAGE.rows(
+        db,
+        agent_id=agent_id,
+        client_id=client_id,
+        before=before and before.at,
+        before_id=before and before.id,
+        limit=limit,
+    )
