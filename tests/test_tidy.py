@@ -49,6 +49,9 @@ SERVICE_FILES = {
     *("migrations", "metrics"),
 }
 OWN_FILES = {
+    "commands": {
+        "invariants": "what must hold at every moment, for tests and for people",
+    },
     "decision": {
         "choices": "what each choice costs, and its gates",
         "features": "evidence to the model's rows",

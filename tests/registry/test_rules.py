@@ -33,7 +33,7 @@ TERMINATED = InstanceStatus.TERMINATED
         (OTHER, HOME, None, False, True, Outcome.STANDBY),
         (OTHER, HOME, SUPERSEDED, False, True, Outcome.STANDBY),
         (OTHER, HOME, STANDBY, False, True, Outcome.STANDBY),
-        (OTHER, None, None, False, True, Outcome.STANDBY),
+        (OTHER, None, None, False, True, Outcome.PROMOTED),
         (HOME, HOME, PRIMARY, True, False, Outcome.REVIVED),
         (OTHER, HOME, None, True, False, Outcome.REVIVED),
         (OTHER, HOME, SUPERSEDED, True, True, Outcome.REVIVED),

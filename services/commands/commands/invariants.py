@@ -70,9 +70,41 @@ VIOLATIONS = {
              where e.agent_id = a.agent_id and e.closed_at is null)
         )
     """,
-    "an agent has at most one open emergency of a kind": """
+    "a threat to an instance is one emergency": """
         select agent_id::text from emergencies where closed_at is null
-        group by agent_id, kind having count(*) > 1
+        group by agent_id, kind, instance_id having count(*) > 1
+    """,
+    "a replica that holds data has an instance": """
+        select id::text from replicas
+        where status in ('syncing', 'ready', 'promoted') and instance_id is null
+    """,
+    "a replica lives until it is promoted, terminated or failed": """
+        select id::text from replicas
+        where (status in ('promoted', 'terminated', 'failed')) <> (ended_at is not null)
+    """,
+    "an instance is one live replica at most, and not the primary": """
+        select r.agent_id::text from replicas r join agent_contexts a using (agent_id)
+        where r.ended_at is null and r.instance_id is not null
+        group by r.agent_id, r.instance_id, a.state
+        having count(*) > 1 or r.instance_id = a.state ->> 'instance_id'
+    """,
+    "an emergency replica lives only for an open emergency": """
+        select r.id::text from replicas r
+        where r.kind = 'emergency' and r.ended_at is null and not exists (
+            select from emergencies e where e.replica_id = r.id and e.closed_at is null
+        )
+    """,
+    "an agent stays in one place at a time": """
+        select agent_id::text from switches where ended_at is null
+        group by agent_id having count(*) > 1
+    """,
+    "a replica and an emergency are of their agent's client": """
+        select r.agent_id::text from (
+            select agent_id, client_id from replicas
+            union select agent_id, client_id from emergencies
+            union select agent_id, client_id from switches
+        ) r join agent_contexts a using (agent_id)
+        where r.client_id <> a.client_id
     """,
 }
 """What must hold, with a question that finds those for which it does not."""

@@ -40,6 +40,7 @@ agent_contexts = Table(
     Column("highest_priority", Integer),
     # When the clock is the next to change something: a lease, a command or an emergency ends.
     Column("due_at", Moment),
+    Column("last_rebalance_recommendation_at", Moment),
     Index(
         "agent_contexts_due",
         "partition",
@@ -163,7 +164,6 @@ termination_notices = Table(
     Column("client_id", Uuid, nullable=False),
     Column("termination_time", Moment, nullable=False),
     Column("noticed_at", Moment, nullable=False),
-    Column("action", Text, nullable=False),
     Column("emergency_id", ForeignKey("emergencies.id"), nullable=False),
 )
 

@@ -53,7 +53,8 @@ def outcome_of(
     """What the registration of a known agent's instance means.
 
     `primary_id` is the agent's primary, `instance_status` what is known of this instance, and
-    `moving` tells that a switch or a replica is under way, whose new instance this may be.
+    `moving` tells that a switch or a replica is under way, whose new instance this may be. Where
+    there is no primary, whoever comes first is the one.
     """
     if instance_status in FENCED_FOR_GOOD:
         return Outcome.ZOMBIE_REJECTED
@@ -61,7 +62,7 @@ def outcome_of(
         return Outcome.REVIVED
     if instance_id == primary_id:
         return Outcome.UPDATED
-    if moving:
+    if moving and primary_id is not None:
         return Outcome.STANDBY
     return Outcome.PROMOTED
 

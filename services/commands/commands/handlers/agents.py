@@ -4,7 +4,7 @@ from chassis.transaction import Tx
 from commands.handlers.found import agent_as_told, known_agent
 from commands.handlers.orders import command_of
 from commands.handlers.settling import settle
-from commands.store import queue
+from commands.store import queue, switches
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import CommandStarted, CommandStatus, CommandType
 from spotkeeper_contracts.presence import AgentReportedChange
@@ -15,6 +15,8 @@ async def agent_state(state: AgentState, tx: Tx) -> None:
     """Keep the agent's newest state, and bring about what follows from it."""
     agent = await agent_as_told(state, tx)
     if agent.state.revision == state.revision:
+        home = None if state.deleted else state.instance_id
+        await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=home)
         await settle(agent, tx)
 
 

@@ -1,22 +1,33 @@
 """Emergencies: what AWS announces, and the agent's answer to it."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from chassis.transaction import Tx
-from commands.handlers.found import agent_to_change
+from commands.handlers.found import Held, agent_to_change
+from commands.handlers.orders import queue_emergency_switch
 from commands.handlers.settling import settle
-from commands.handlers.standbys import create_replica, safest
+from commands.handlers.standbys import create_replica, safest, stand_down
+from commands.handlers.threats import open_emergency, promotion
 from commands.rules import emergencies as rules
-from commands.rules import standby
-from commands.rules.emergencies import Action
-from commands.store import replicas
+from commands.rules.emergencies import Action, Outcome
+from commands.store import contexts, replicas
+from commands.store import emergencies as store
+from commands.store.rows import Row
 from spotkeeper_contracts.emergencies import (
+    AnnounceTermination,
+    EmergencyEvent,
+    EmergencyStatus,
     EmergencyType,
+    GetEmergencyStatus,
     RebalanceAction,
     RebalanceAnswer,
     RecommendRebalance,
+    TerminationAction,
+    TerminationAnswer,
 )
-from spotkeeper_contracts.replicas import ReplicaKind
+from spotkeeper_contracts.replicas import PromoteInstance, ReplicaKind, ReplicaStatus
 
 NOTICES_COUNT_FOR = timedelta(hours=24)
 
@@ -24,25 +35,131 @@ NOTICES_COUNT_FOR = timedelta(hours=24)
 async def recommend_rebalance(request: RecommendRebalance, tx: Tx) -> RebalanceAnswer:
     """Have a replica ready before the instance may be interrupted."""
     agent = await agent_to_change(request, tx)
-    instance_id = request.instance_id or agent.state.instance_id
+    await contexts.note_rebalance(tx.db, agent.id, at=tx.now)
+    known = [
+        row
+        for row in await store.open_emergencies(tx.db, agent.id, agent.client_id)
+        if row["expires_at"] > tx.now
+    ]
     live = await replicas.live(tx.db, agent.id, agent.client_id)
-    known = await _open_emergency(agent, EmergencyType.REBALANCE_RECOMMENDATION, tx)
-    best = standby.best(map(replicas.standby_of, live))
-    if best is not None:
-        if known is None:
-            await _open(agent, tx, Action.REPLICA_READY, instance_id, best)
-        answer = RebalanceAction.REPLICA_READY, best.id
-    elif known is not None:
-        answer = RebalanceAction.REPLICA_CREATED, known["replica_id"]
-    elif not rules.may_create_replica(agent.state.config):
-        await _note_no_action(agent, EmergencyType.REBALANCE_RECOMMENDATION, instance_id, tx)
-        return RebalanceAnswer(action_taken=RebalanceAction.NO_ACTION, replica_id=None)
-    else:
+    action, replica_id = rules.answer_to_rebalance(
+        agent.state.config,
+        [replicas.standby_of(row) for row in live],
+        awaited=[row["replica_id"] for row in known],
+    )
+    if action is RebalanceAction.REPLICA_CREATED and replica_id is None:
         pool = await safest(agent, tx)
         row = await create_replica(agent, tx, kind=ReplicaKind.EMERGENCY, pool=pool)
-        made = replicas.standby_of(row)
-        await _open(agent, tx, Action.EMERGENCY_REPLICA_CREATED, instance_id, made)
-        answer = RebalanceAction.REPLICA_CREATED, made.id
+        replica_id = row["id"]
+    if all(row["kind"] != EmergencyType.REBALANCE_RECOMMENDATION for row in known):
+        await _open_rebalance(request, agent, action, replica_id, tx)
     await settle(agent, tx)
-    action, replica_id = answer
     return RebalanceAnswer(action_taken=action, replica_id=replica_id)
+
+
+async def announce_termination(
+    request: AnnounceTermination, tx: Tx
+) -> TerminationAnswer | PromoteInstance:
+    """Let a replica take over, or send the agent on demand, before its instance ends."""
+    agent = await agent_to_change(request, tx)
+    known = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
+    if known is not None and known["action"] != Action.NO_ACTION:
+        return await _as_before(known, agent, tx)
+
+    rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
+    standby = [replicas.standby_of(row) for row in rows.values()]
+    action, replica = rules.answer_to_termination(agent.state, request.instance_id, standby)
+    replica_id = None if replica is None else replica.id
+    command_id = None
+    if action is TerminationAction.SWITCH_TO_ONDEMAND:
+        command_id = await queue_emergency_switch(agent, tx)
+    emergency_id = await open_emergency(
+        agent,
+        tx,
+        kind=EmergencyType.TERMINATION_NOTICE,
+        action=Action(action),
+        instance_id=request.instance_id,
+        replica_id=replica_id,
+        command_id=command_id,
+    )
+    await store.keep_notice(
+        tx.db,
+        agent_id=agent.id,
+        instance_id=request.instance_id,
+        client_id=agent.client_id,
+        termination_time=request.termination_time,
+        noticed_at=tx.now,
+        emergency_id=emergency_id,
+    )
+    await _give_up(request.instance_id, rows.values(), tx)
+    await settle(agent, tx)
+    if replica_id is not None and action is TerminationAction.REPLICA_PROMOTED:
+        return promotion(rows[replica_id], emergency_id=emergency_id, termination=True)
+    return TerminationAnswer(action_taken=action, replica_id=replica_id, command_id=command_id)
+
+
+async def get_emergency_status(request: GetEmergencyStatus, tx: Tx) -> EmergencyStatus:
+    """How the agent stands with emergencies, all of it counted now."""
+    agent_id, client_id = request.agent_id, request.client_id
+    still_open = await store.open_emergencies(tx.db, agent_id, client_id)
+    last = await store.last(tx.db, agent_id, client_id)
+    live = await replicas.live(tx.db, agent_id, client_id)
+    since = tx.now - NOTICES_COUNT_FOR
+    return EmergencyStatus(
+        emergency_mode_active=any(row["expires_at"] > tx.now for row in still_open),
+        last_emergency_event=None if last is None else _event(last),
+        emergency_replicas_count=sum(row["kind"] == ReplicaKind.EMERGENCY for row in live),
+        termination_notices_24h=await store.notices(tx.db, agent_id, client_id, since=since),
+    )
+
+
+async def _open_rebalance(
+    request: RecommendRebalance,
+    agent: Held,
+    action: RebalanceAction,
+    replica_id: UUID | None,
+    tx: Tx,
+) -> None:
+    """Keep what is done about the recommendation; that nothing is, once for each instance."""
+    kind = EmergencyType.REBALANCE_RECOMMENDATION
+    instance_id = request.instance_id or agent.state.instance_id
+    kept = rules.ACTION_OF[action]
+    if kept is Action.NO_ACTION:
+        last = await store.last(tx.db, agent.id, agent.client_id)
+        same = (kind, Action.NO_ACTION, instance_id)
+        if last is not None and (last["kind"], last["action"], last["instance_id"]) == same:
+            return
+    await open_emergency(
+        agent, tx, kind=kind, action=kept, instance_id=instance_id, replica_id=replica_id
+    )
+
+
+async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | PromoteInstance:
+    """The answer to a notice that came before: what is done about it by now."""
+    action = TerminationAction(known["action"])
+    replica_id = known["replica_id"]
+    if action is TerminationAction.SWITCH_TO_ONDEMAND:
+        replica_id = None
+    elif action is TerminationAction.REPLICA_PROMOTED and known["closed_at"] is None:
+        replica = await replicas.replica(tx.db, agent.id, agent.client_id, replica_id)
+        assert replica is not None
+        return promotion(replica, emergency_id=known["emergency_id"], termination=True)
+    return TerminationAnswer(
+        action_taken=action, replica_id=replica_id, command_id=known["command_id"]
+    )
+
+
+async def _give_up(instance_id: str, live: Iterable[Row], tx: Tx) -> None:
+    """End a replica whose own instance AWS terminates: it cannot take over."""
+    for row in live:
+        if row["instance_id"] == instance_id:
+            await stand_down(row, tx, status=ReplicaStatus.FAILED, error="AWS terminates it")
+
+
+def _event(row: Row) -> EmergencyEvent:
+    return EmergencyEvent(
+        timestamp=row["opened_at"],
+        type=EmergencyType(row["kind"]),
+        action_taken=row["action"],
+        outcome=row["outcome"] or Outcome.PENDING,
+    )

@@ -6,7 +6,12 @@ from datetime import datetime, timedelta
 from chassis.transaction import Tx
 from commands.handlers.found import Held
 from commands.handlers.orders import queue_emergency_switch
-from commands.handlers.standbys import create_replica, safest, stand_down
+from commands.handlers.standbys import (
+    change_replica,
+    create_replica,
+    safest,
+    stand_down,
+)
 from commands.handlers.threats import close_emergency, promotion
 from commands.rules import emergencies as rules
 from commands.rules import lifecycle, standby
@@ -17,12 +22,14 @@ from spotkeeper_contracts.commands import CommandStatus
 from spotkeeper_contracts.replicas import ReplicaKind, ReplicaStatus
 
 
-async def end_lost_replicas(agent: Held, tx: Tx) -> list[Row]:
-    """End replicas whose agent is gone or whose launch came to nothing; those that live on."""
+async def end_replicas(agent: Held, tx: Tx) -> list[Row]:
+    """End replicas that became the primary, or whose agent or launch is lost; those that live."""
     left = []
     for row in await replicas.live(tx.db, agent.id, agent.client_id):
         if agent.state.deleted:
             await stand_down(row, tx, error="The agent was deleted")
+        elif row["instance_id"] is not None and row["instance_id"] == agent.state.instance_id:
+            await change_replica(row, tx, status=ReplicaStatus.PROMOTED.value, error=None)
         elif (end := _lost_launch(row)) is not None:
             error = f"The command to launch it ended as {end.value}"
             await stand_down(row, tx, status=ReplicaStatus.FAILED, error=error)
@@ -40,8 +47,7 @@ async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[d
     needed = {row["replica_id"] for row in still_open}
     for replica in live:
         is_emergency = replica["kind"] == ReplicaKind.EMERGENCY
-        is_primary = replica["instance_id"] == agent.state.instance_id
-        if is_emergency and not is_primary and replica["id"] not in needed:
+        if is_emergency and replica["id"] not in needed:
             await stand_down(replica, tx)
     return [row["expires_at"] for row in still_open]
 

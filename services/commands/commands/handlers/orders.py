@@ -120,6 +120,14 @@ async def finish(
     )
 
 
+async def cancel_overtaken(agent: Held, tx: Tx) -> None:
+    """Cancel what the agent as it is now speaks against, even if the agent has it in hand."""
+    for row in await queue.open_commands(tx.db, agent.id, agent.client_id):
+        objection = lifecycle.objection(queue.order_of(row), agent.state)
+        if objection is not None:
+            await finish(row, CommandStatus.CANCELLED, tx, detail=objection)
+
+
 def command_of(row: Row) -> Command:
     """The command as its agent fetches it."""
     return Command.model_validate(queue.fields_of(row))

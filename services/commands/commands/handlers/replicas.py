@@ -18,7 +18,7 @@ from commands.handlers.standbys import (
 from commands.handlers.threats import promotion
 from commands.rules import standby
 from commands.store import replicas as store
-from commands.store import switches
+from commands.store import switches, zombies
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.emergencies import TerminationAction, TerminationAnswer
@@ -60,7 +60,6 @@ async def create_manual_replica(request: CreateReplica, tx: Tx) -> ReplicaAnswer
         tx,
         kind=ReplicaKind.MANUAL,
         pool=pool,
-        is_kept=agent.state.config.manual_replica_enabled,
         instance_id=request.instance_id,
     )
     await settle(agent, tx)
@@ -158,9 +157,9 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
     row = await _replica(agent, request.replica_id, tx)
     if row["status"] != ReplicaStatus.PROMOTED:
         row = await change_replica(row, tx, status=ReplicaStatus.PROMOTED.value, error=None)
-        await switches.end_stay(tx.db, agent.id, at=tx.now)
-        await cancel_overtaken(agent, tx)
-        await settle(agent, tx)
+    await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=agent.state.instance_id)
+    await cancel_overtaken(agent, tx)
+    await settle(agent, tx)
     if request.termination:
         return TerminationAnswer(
             action_taken=TerminationAction.REPLICA_PROMOTED,
@@ -191,12 +190,12 @@ def _assert_lives(row: Row) -> None:
 
 
 async def _assert_instance_is_free(agent: Held, instance_id: str | None, tx: Tx) -> None:
-    """Raise `Refused` if the instance is the primary or another live replica already."""
+    """Raise `Refused` if the instance is the primary, a live replica or left behind already."""
     if instance_id is None:
         return
     live = await store.live(tx.db, agent.id, agent.client_id)
     taken = {agent.state.instance_id, *(row["instance_id"] for row in live)}
-    if instance_id in taken:
+    if instance_id in taken or await zombies.is_left(tx.db, agent.id, agent.client_id, instance_id):
         raise Refused("INSTANCE_IN_USE", "The instance has a part in this agent already", 409)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chassis.transaction import Tx
-from commands.handlers.following import end_lost_replicas, follow_emergencies, keep_manual_replicas
+from commands.handlers.following import end_replicas, follow_emergencies, keep_manual_replicas
 from commands.handlers.found import Held, held
 from commands.handlers.orders import finish
 from commands.rules import lifecycle
 from commands.rules.lifecycle import Order
-from commands.store import contexts, queue, replicas, switches
+from commands.store import contexts, queue, replicas
 from commands.store.rows import Row
 from spotkeeper_contracts.commands import CommandQueue, CommandStatus, CommandType
 
@@ -33,9 +33,7 @@ async def settle(agent: Held, tx: Tx) -> None:
     """Bring about what follows, tell of the queue if it changed, and note when to look again."""
     rows = await _end_what_is_over(agent, tx)
     writes = tx.db.writes
-    if agent.state.deleted:
-        await switches.end_stay(tx.db, agent.id, at=tx.now)
-    live = await end_lost_replicas(agent, tx)
+    live = await end_replicas(agent, tx)
     looks = await follow_emergencies(agent, live, tx)
     looks += await keep_manual_replicas(agent, tx)
     if live or tx.db.writes != writes:

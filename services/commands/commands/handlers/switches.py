@@ -6,9 +6,9 @@ from datetime import datetime
 from chassis.pages import next_cursor, position
 from chassis.transaction import Tx
 from commands.handlers.found import agent_as_told
-from commands.handlers.orders import finish
+from commands.handlers.orders import cancel_overtaken, finish
 from commands.handlers.settling import settle
-from commands.rules import lifecycle, savings
+from commands.rules import savings
 from commands.rules.pools import pool_of
 from commands.rules.savings import Flow, Rate, Stay
 from commands.store import pools, queue, replicas
@@ -36,7 +36,7 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
     """Keep a switch that the registry made true, and end the command that asked for it."""
     agent = await agent_as_told(request.agent, tx)
     report = request.report
-    await store.end_stay(tx.db, agent.id, at=request.completed_at)
+    await store.end_stay(tx.db, agent.id, at=request.completed_at, unless_on=None)
     await store.add(
         tx.db,
         id=request.switch_id,
@@ -52,8 +52,7 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
     for row in await queue.open_commands(tx.db, agent.id, agent.client_id):
         if _asked_for(row, report):
             await finish(row, CommandStatus.SUCCEEDED, tx, by=tx.actor, detail="switch_reported")
-        elif objection := lifecycle.objection(queue.order_of(row), agent.state):
-            await finish(row, CommandStatus.CANCELLED, tx, detail=objection)
+    await cancel_overtaken(agent, tx)
     told = ("command_id", "trigger", "old_instance", "new_instance", "pricing", "downtime_seconds")
     tx.emit(
         SwitchCompleted(

@@ -1,16 +1,17 @@
 """Emergencies: what is done about a threat, and what becomes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from commands.rules import lifecycle, standby
 from commands.rules.standby import Standby
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import CommandStatus
 from spotkeeper_contracts.configs import AgentConfig
-from spotkeeper_contracts.emergencies import TerminationAction
+from spotkeeper_contracts.emergencies import RebalanceAction, TerminationAction
 from spotkeeper_contracts.replicas import ReplicaStatus
 
 
@@ -47,9 +48,31 @@ class Threat:
     command_status: CommandStatus | None
 
 
-def may_create_replica(config: AgentConfig) -> bool:
-    """Whether a rebalance recommendation may make a replica."""
-    return config.enabled and config.auto_create_replica
+ACTION_OF: Mapping[RebalanceAction, Action] = {
+    RebalanceAction.REPLICA_CREATED: Action.EMERGENCY_REPLICA_CREATED,
+    RebalanceAction.REPLICA_READY: Action.REPLICA_READY,
+    RebalanceAction.NO_ACTION: Action.NO_ACTION,
+}
+"""What the emergency status calls the answer to a rebalance recommendation."""
+
+
+def answer_to_rebalance(
+    config: AgentConfig, live: Sequence[Standby], *, awaited: Sequence[UUID | None]
+) -> tuple[RebalanceAction, UUID | None]:
+    """What is done when AWS recommends to leave, and the replica that it is done with.
+
+    `awaited` are the replicas that open emergencies rely on. A replica that is to be created has
+    no id yet.
+    """
+    launched = standby.best(live)
+    if launched is not None:
+        return RebalanceAction.REPLICA_READY, launched.id
+    launching = next((one.id for one in live if one.id in awaited), None)
+    if launching is not None:
+        return RebalanceAction.REPLICA_CREATED, launching
+    if not (config.enabled and config.auto_create_replica):
+        return RebalanceAction.NO_ACTION, None
+    return RebalanceAction.REPLICA_CREATED, None
 
 
 def answer_to_termination(

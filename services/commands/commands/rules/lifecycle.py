@@ -110,16 +110,15 @@ def by_urgency(orders: Iterable[Order]) -> list[Order]:
     return sorted(orders, key=lambda order: (-order.priority, order.created_at, order.id))
 
 
-def next_change(orders: Iterable[Order], now: datetime) -> datetime | None:
+def next_changes(orders: Iterable[Order], now: datetime) -> list[datetime]:
     """When time alone will change something: a lease or a command runs out."""
-    moments = (
+    return [
         moment
         for order in orders
         if not has_ended(order.status)
         for moment in (order.lease_until, order.expires_at)
         if moment is not None and moment > now
-    )
-    return min(moments, default=None)
+    ]
 
 
 def _said(status: CommandStatus) -> str:

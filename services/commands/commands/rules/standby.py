@@ -73,10 +73,12 @@ def missing(config: AgentConfig, live: Sequence[Standby]) -> int:
 
 
 def superfluous(config: AgentConfig, live: Sequence[Standby]) -> list[Standby]:
-    """The kept replicas that the config asks for no more, the newest first."""
-    manual = sum(one.kind is ReplicaKind.MANUAL for one in live)
+    """The kept replicas that the config asks for no more, the newest first.
+
+    A replica that somebody ordered stands until somebody gives it up.
+    """
     kept = sorted((one for one in live if one.is_kept), key=lambda one: one.created_at)
-    return kept[::-1][: max(0, manual - wanted(config))]
+    return kept[::-1][: max(0, len(kept) - wanted(config))]
 
 
 def best(live: Iterable[Standby]) -> Standby | None:

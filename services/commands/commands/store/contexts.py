@@ -15,7 +15,8 @@ from spotkeeper_contracts.agents import AgentState
 
 _context = select(agent_contexts)
 _LOCK = Query(_context.where(of_agent(agent_contexts)).with_for_update())
-_told = insert(agent_contexts).values(given(agent_contexts, "highest_priority", "due_at"))
+_unknown = ("highest_priority", "due_at", "last_rebalance_recommendation_at")
+_told = insert(agent_contexts).values(given(agent_contexts, *_unknown))
 # What is learned of an agent stays true although the request that told it is refused.
 _ADVANCE = Query(
     _told.on_conflict_do_update(
@@ -34,6 +35,11 @@ _SETTLE = Query(
         highest_priority=bindparam("new_highest_priority", type_=Integer),
         due_at=bindparam("new_due_at", type_=DateTime(timezone=True)),
     )
+)
+_REBALANCE = Query(
+    update(agent_contexts)
+    .where(agent_contexts.c.agent_id == AGENT)
+    .values(last_rebalance_recommendation_at=AT)
 )
 _DUE = Query(
     _context.where(
@@ -91,6 +97,11 @@ async def settle(
             }
         ),
     )
+
+
+async def note_rebalance(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """AWS recommended to leave the agent's instance."""
+    await _REBALANCE.run(db, agent_id=agent_id, at=at)
 
 
 async def due(

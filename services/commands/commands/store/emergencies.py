@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, Text, Uuid, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.query import Connection, Query
 from commands.rules.emergencies import Action, Outcome, Threat
@@ -50,11 +51,20 @@ _CLOSE = Query(
     .values(closed_at=AT, outcome=bindparam("outcome", type_=Text))
 )
 _NOTICE = Query(
-    select(termination_notices, emergencies.c.replica_id, emergencies.c.command_id)
+    select(
+        termination_notices,
+        *(emergencies.c[name] for name in ("action", "replica_id", "command_id", "closed_at")),
+    )
     .join(emergencies, emergencies.c.id == termination_notices.c.emergency_id)
     .where(of_agent(termination_notices), termination_notices.c.instance_id == _instance)
 )
-_ADD_NOTICE = Query(insert(termination_notices).values(given(termination_notices)))
+_noticed = upsert(termination_notices).values(given(termination_notices))
+_KEEP_NOTICE = Query(
+    _noticed.on_conflict_do_update(
+        index_elements=["agent_id", "instance_id"],
+        set_={"emergency_id": _noticed.excluded.emergency_id},
+    )
+)
 _NOTICES = Query(
     select(func.count())
     .select_from(termination_notices)
@@ -106,13 +116,13 @@ async def close(
 
 
 async def notice(db: Connection, agent_id: UUID, client_id: UUID, instance_id: str) -> Row | None:
-    """The notice for an instance, with the replica and the command that answered it."""
+    """The notice for an instance, with what is done about it by now."""
     return await _NOTICE.row(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id)
 
 
-async def add_notice(db: Connection, **columns: Any) -> None:
-    """Keep a notice; there is one for each instance."""
-    await _ADD_NOTICE.run(db, **named(columns))
+async def keep_notice(db: Connection, **columns: Any) -> None:
+    """Keep a notice and its emergency; there is one notice for each instance."""
+    await _KEEP_NOTICE.run(db, **named(columns))
 
 
 async def notices(db: Connection, agent_id: UUID, client_id: UUID, *, since: datetime) -> int:

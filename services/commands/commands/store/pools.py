@@ -17,7 +17,7 @@ _told = insert(pool_states).values(given(pool_states))
 _KEEP = Query(
     _told.on_conflict_do_update(
         index_elements=["pool_id"],
-        set_={name: _told.excluded[name] for name in pool_states.c.keys() if name != "pool_id"},
+        set_={c.name: _told.excluded[c.name] for c in pool_states.c if c.name != "pool_id"},
         where=pool_states.c.revision < _told.excluded.revision,
     )
 )

@@ -14,8 +14,10 @@ from spotkeeper_contracts.replicas import Replica, ReplicaKind, ReplicaStatus
 
 _replica = bindparam("replica_id", type_=Uuid)
 _since = bindparam("since", type_=DateTime(timezone=True))
-_changing = ("status", "pool_id", "az", "instance_id", "sync_percentage", "price_usd_per_hour")
-_changing += ("command_id", "error", "updated_at", "launched_at", "ended_at")
+_changing = (
+    *("status", "pool_id", "az", "instance_id", "sync_percentage", "price_usd_per_hour"),
+    *("command_id", "error", "updated_at", "launched_at", "ended_at"),
+)
 
 _ADD = Query(insert(replicas).values(given(replicas)))
 _FIND = Query(select(replicas).where(of_agent(replicas), replicas.c.id == _replica))

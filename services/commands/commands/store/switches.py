@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, or_, select, tuple_, update
+from sqlalchemy import Text, bindparam, insert, or_, select, tuple_, update
 
 from chassis.pages import Position
 from chassis.query import Connection, Query
@@ -25,7 +25,13 @@ from commands.tables import switches, zombies
 _ADD = Query(insert(switches).values(given(switches, "ended_at")))
 _END_STAY = Query(
     update(switches)
-    .where(switches.c.agent_id == AGENT, switches.c.ended_at.is_(None))
+    .where(
+        switches.c.agent_id == AGENT,
+        switches.c.ended_at.is_(None),
+        switches.c.new_instance["instance_id"].astext.is_distinct_from(
+            bindparam("instance_id", type_=Text)
+        ),
+    )
     .values(ended_at=AT)
 )
 _switch = select(switches, zombies.c.terminated_at.label("old_gone_at")).outerjoin(
@@ -52,9 +58,9 @@ async def add(db: Connection, **columns: Any) -> None:
     await _ADD.run(db, **named(columns))
 
 
-async def end_stay(db: Connection, agent_id: UUID, *, at: datetime) -> None:
-    """The agent has left the instance that it switched to last."""
-    await _END_STAY.run(db, agent_id=agent_id, at=at)
+async def end_stay(db: Connection, agent_id: UUID, *, at: datetime, unless_on: str | None) -> None:
+    """The agent has left the instance that it switched to last, unless that is still its own."""
+    await _END_STAY.run(db, agent_id=agent_id, at=at, instance_id=unless_on)
 
 
 async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:

@@ -36,12 +36,6 @@ async def issue_switch(request: IssueSwitch, tx: Tx) -> QueueSwitch | CommandQue
     """
     agent = await agent_to_change(request, tx)
     rules.assert_may_switch(config_of(agent))
-    open_switch = await moves.open_switch(tx.db, request.agent_id, at=tx.now)
-    target = (request.target_mode.value, request.target_pool)
-    if open_switch is not None:
-        if (open_switch["target_mode"], open_switch["target_pool"]) == target:
-            return CommandQueuedAnswer(command_id=open_switch["id"])
-        raise Refused("SWITCH_IN_PROGRESS", "Another switch is in progress", 409)
     if rules.is_there(
         request.target_mode,
         request.target_pool,
@@ -49,6 +43,12 @@ async def issue_switch(request: IssueSwitch, tx: Tx) -> QueueSwitch | CommandQue
         current_pool=agent["current_pool_id"],
     ):
         raise Refused("ALREADY_ON_TARGET", "The agent runs there already", 409)
+    open_switch = await moves.open_switch(tx.db, request.agent_id, at=tx.now)
+    target = (request.target_mode.value, request.target_pool)
+    if open_switch is not None:
+        if (open_switch["target_mode"], open_switch["target_pool"]) == target:
+            return CommandQueuedAnswer(command_id=open_switch["id"])
+        raise Refused("SWITCH_IN_PROGRESS", "Another switch is in progress", 409)
 
     command_id = tx.new_id()
     await moves.open_move(

@@ -32,6 +32,7 @@ def contexts() -> None:
         sa.Column("deliverable", sa.Integer, nullable=False),
         sa.Column("highest_priority", sa.Integer),
         sa.Column("due_at", MOMENT),
+        sa.Column("last_rebalance_recommendation_at", MOMENT),
     )
     op.create_index(
         "agent_contexts_due",
@@ -160,7 +161,6 @@ def emergencies() -> None:
         sa.Column("client_id", sa.Uuid, nullable=False),
         sa.Column("termination_time", MOMENT, nullable=False),
         sa.Column("noticed_at", MOMENT, nullable=False),
-        sa.Column("action", sa.Text, nullable=False),
         sa.Column("emergency_id", sa.Uuid, sa.ForeignKey("emergencies.id"), nullable=False),
     )
 
