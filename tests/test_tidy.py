@@ -73,6 +73,7 @@ OWN_FILES = {
         "heads": "request headers in one pass",
         "heartbeats": "the hot path in front of the framework",
         "lists": "pages as JSON or as CSV",
+        "polling": "who waits for commands, by the view of the queues",
         "openapi": "the document of the HTTP contract",
         "owners": "questions to the owners of state",
         "rates": "a token bucket per client",

@@ -18,17 +18,37 @@ from gateway.openapi import document_of
 from gateway.routes import (
     admin,
     agents,
+    commands,
     config,
+    emergencies,
     heartbeat,
     history,
+    instances,
     operations,
     registration,
+    replicas,
     stream,
+    switches,
 )
 from gateway.running import Gateway
+from gateway.views import KnownAgent
 from spotkeeper_contracts import Refused
 
-SUBJECTS = (registration, heartbeat, config, stream, agents, history, admin, operations)
+SUBJECTS = (
+    registration,
+    heartbeat,
+    config,
+    commands,
+    switches,
+    instances,
+    replicas,
+    emergencies,
+    stream,
+    agents,
+    history,
+    admin,
+    operations,
+)
 """Each serves some paths; a fixed path stands before one with a parameter that would take it."""
 
 EXCEPTIONS = (
@@ -71,7 +91,11 @@ def framework(gateway: Gateway | None) -> FastAPI:
 async def _respond(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED.status:
         error.headers = {"Allow": _methods_of(request)}
-    return response_to(error, request.state.head.request_id)
+    response = response_to(error, request.state.head.request_id)
+    agent: KnownAgent | None = request.scope["state"].get("agent")
+    if agent is not None:
+        response.headers["X-Agent-Epoch"] = str(agent.state.epoch)
+    return response
 
 
 def _methods_of(request: Request) -> str:

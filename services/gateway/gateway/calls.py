@@ -1,17 +1,22 @@
 """What a route may name in its parameters: the gateway, its caller, their agent, and the bus."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Header, Path, Query, Request
 
 from chassis import clock
 from gateway.auth import Caller
+from gateway.errors import COMMAND_NOT_FOUND, REPLICA_NOT_FOUND, Problem
 from gateway.running import Gateway
+from gateway.values import uuid_of
 from gateway.views import KnownAgent
 from spotkeeper_contracts import Request as Question
 from spotkeeper_contracts import ids
 from spotkeeper_contracts.clients import ClientRequest
 from spotkeeper_contracts.values import Text
+
+NamedInstance = Annotated[str | None, Header(description="The instance that the call comes from.")]
 
 
 class Asking:
@@ -68,12 +73,26 @@ async def _own_agent(
     agent_id: Annotated[
         str, Path(description="The agent's id.", json_schema_extra={"format": "uuid"})
     ],
-    x_instance_id: Annotated[
-        str | None, Header(description="The instance that the call comes from.")
-    ] = None,
+    x_instance_id: NamedInstance = None,
 ) -> KnownAgent:
     agent: KnownAgent = request.state.agent
     return agent
+
+
+async def _command_id(command_id: Annotated[str, Path(description="The command's id.")]) -> UUID:
+    return _id(command_id, COMMAND_NOT_FOUND)
+
+
+async def _replica_id(replica_id: Annotated[str, Path(description="The replica's id.")]) -> UUID:
+    return _id(replica_id, REPLICA_NOT_FOUND)
+
+
+def _id(text: str, problem: Problem) -> UUID:
+    """The id in a path; what is none names nothing, so it is not found."""
+    id = uuid_of(text)
+    if id is None:
+        raise problem.refused()
+    return id
 
 
 async def _ask(request: Request) -> Asking:
@@ -99,6 +118,8 @@ def _route_path(request: Request) -> str:
 
 Running = Annotated[Gateway, Depends(_gateway)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
+CommandId = Annotated[UUID, Depends(_command_id)]
+ReplicaId = Annotated[UUID, Depends(_replica_id)]
 OwnAgent = Annotated[KnownAgent, Depends(_own_agent)]
 Ask = Annotated[Asking, Depends(_ask)]
 AskOnce = Annotated[Asking, Depends(_ask_once)]

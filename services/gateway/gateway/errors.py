@@ -61,13 +61,32 @@ INVALID_ADMIN_TOKEN = Problem(401, "INVALID_TOKEN", "Invalid admin token")
 TOKEN_EXPIRED = Problem(401, "TOKEN_EXPIRED", "The token has expired")
 TOKEN_REVOKED = Problem(401, "TOKEN_REVOKED", "The token was revoked")
 FORBIDDEN = Problem(403, "FORBIDDEN", "The token's role does not allow this")
+AUTO_SWITCH_DISABLED = Problem(
+    403, "AUTO_SWITCH_DISABLED", "Auto-switching is disabled for this agent"
+)
+AGENT_DISABLED = Problem(403, "AGENT_DISABLED", "The agent is disabled")
 NOT_FOUND = Problem(404, "NOT_FOUND", "Not found")
 AGENT_NOT_FOUND = Problem(404, "AGENT_NOT_FOUND", "Agent not found")
+COMMAND_NOT_FOUND = Problem(404, "COMMAND_NOT_FOUND", "Command not found")
+INSTANCE_NOT_FOUND = Problem(404, "INSTANCE_NOT_FOUND", "Instance not found")
+REPLICA_NOT_FOUND = Problem(404, "REPLICA_NOT_FOUND", "Replica not found")
 METHOD_NOT_ALLOWED = Problem(405, "METHOD_NOT_ALLOWED", "Method not allowed")
 BODY_TIMEOUT = Problem(408, "BODY_TIMEOUT", "The request's body did not arrive in time")
 NOT_PRIMARY = Problem(409, "NOT_PRIMARY", "The instance is not the agent's primary")
 IDEMPOTENCY_MISMATCH = Problem(
     409, "IDEMPOTENCY_MISMATCH", "The Idempotency-Key was used with another body"
+)
+ALREADY_ON_TARGET = Problem(409, "ALREADY_ON_TARGET", "The agent runs there already")
+SWITCH_IN_PROGRESS = Problem(409, "SWITCH_IN_PROGRESS", "Another switch is in progress")
+ALREADY_FINISHED = Problem(409, "ALREADY_FINISHED", "The command has ended already")
+STALE_REPORT = Problem(409, "STALE_REPORT", "The old instance is not the agent's primary")
+STALE_EPOCH = Problem(409, "STALE_EPOCH", "The agent is in epoch 4")
+NOT_LAUNCHED = Problem(409, "NOT_LAUNCHED", "The replica has no instance yet")
+NOT_SYNCED = Problem(409, "NOT_SYNCED", "The replica is not ready yet")
+REPLICA_ENDED = Problem(409, "REPLICA_ENDED", "The replica is terminated already")
+INSTANCE_IN_USE = Problem(409, "INSTANCE_IN_USE", "The instance has a part in this agent already")
+INVALID_TRANSITION = Problem(
+    409, "INVALID_TRANSITION", "A replica that is ready does not become launching by a report"
 )
 AGENT_DELETED = Problem(410, "AGENT_DELETED", "The agent was deleted")
 VERSION_MISMATCH = Problem(412, "VERSION_MISMATCH", "The config is at another version")

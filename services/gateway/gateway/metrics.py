@@ -19,6 +19,7 @@ BEATS_PER_RECORD = Histogram(
     "Heartbeats in one record; 0 is a tick.",
     buckets=(0, 1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
+POLLS_WAITING = Gauge("spotkeeper_polls_waiting", "Agents that wait for commands.")
 STREAM_LISTENERS = Gauge("spotkeeper_stream_listeners", "Open event streams.")
 STREAM_OVERFLOWS = Counter(
     "spotkeeper_stream_overflows_total", "Listeners let go because they read too slowly."

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from gateway import errors
 from gateway.auth import ADMINISTRATORS, Audience
 from gateway.errors import Problem
+from gateway.values import with_nulls
 
 TITLE, VERSION = "Spotkeeper", "1.0.0"
 DESCRIPTION = """The control plane for fleets of agents on AWS spot instances.
@@ -25,6 +26,11 @@ TAGS = [
     {"name": "agents", "description": "Registration, list, detail, farewell and history."},
     {"name": "heartbeats", "description": "How agents show that they live."},
     {"name": "config", "description": "An agent's settings and their versions."},
+    {"name": "commands", "description": "What agents are told to do, from the queue to its end."},
+    {"name": "switches", "description": "From one pool to another, and what that saved."},
+    {"name": "instances", "description": "What was left behind, and how it ends."},
+    {"name": "replicas", "description": "Standby instances."},
+    {"name": "emergencies", "description": "What AWS announces, and the answer to it."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "admin", "description": "Clients and their tokens."},
     {"name": "operations", "description": "Whether the gateway lives and is ready."},
@@ -68,13 +74,13 @@ ADMITTED = (
 TOKEN = (errors.INVALID_TOKEN, errors.TOKEN_EXPIRED, errors.TOKEN_REVOKED)
 
 
-def problems_of(route: APIRoute, audience: Audience) -> list[Problem]:
+def problems_of(route: APIRoute, audience: Audience, *, fenced: bool) -> list[Problem]:
     """The problems that follow from a route's callers, path, method and body."""
     problems, methods = [*ALWAYS, *ADMITTED], route.methods or set()
     problems += [errors.INVALID_ADMIN_TOKEN] if audience is ADMINISTRATORS else TOKEN
     if "{agent_id}" in route.path:
         problems += [errors.AGENT_NOT_FOUND, errors.AGENT_DELETED]
-        if "GET" not in methods and not route.path.endswith("/heartbeat"):
+        if fenced and "GET" not in methods:
             problems.append(errors.NOT_PRIMARY)
     if "POST" in methods and not route.path.endswith("/heartbeat"):
         problems.append(errors.IDEMPOTENCY_MISMATCH)
@@ -102,16 +108,16 @@ def security_of(audience: Audience) -> list[dict[str, list[str]]]:
 
 def document_of(app: FastAPI) -> dict[str, Any]:
     """The whole document; it never speaks of 422."""
-    document = get_openapi(
-        title=TITLE, version=VERSION, description=DESCRIPTION, tags=TAGS, routes=app.routes
+    document: dict[str, Any] = with_nulls(
+        get_openapi(
+            title=TITLE, version=VERSION, description=DESCRIPTION, tags=TAGS, routes=app.routes
+        )
     )
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
             operation["responses"].pop("422", None)
             for response in operation["responses"].values():
-                response.setdefault("headers", {})["X-Request-ID"] = _header(
-                    "The request's id: the caller's own, or a new one.", "req-1"
-                )
+                response.setdefault("headers", {}).update(_headers_of(path))
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -134,6 +140,15 @@ def _response(status: int, problems: list[Problem]) -> dict[str, Any]:
 def _example(problem: Problem) -> dict[str, Any]:
     details = _EXAMPLE_OF_INVALID if problem is errors.VALIDATION_FAILED else None
     return errors.body_of(problem.refused(details=details).refusal)
+
+
+def _headers_of(path: str) -> dict[str, Any]:
+    """The headers of every response of a path."""
+    headers = {"X-Request-ID": _header("The request's id: the caller's own, or a new one.", "r-1")}
+    if "{agent_id}" in path:
+        text = "Which epoch the agent is in; a change of its primary begins a new one."
+        headers["X-Agent-Epoch"] = _header(text, "1")
+    return headers
 
 
 def _header(description: str, example: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.heads import Head
 from gateway.heartbeats import NOT_PRIMARY
 from gateway.openapi import problems_of, responses_of, security_of
 from gateway.running import Gateway
+from gateway.views import KnownAgent
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -58,7 +59,7 @@ class ContractRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         own: tuple[Problem, ...] = endpoint.__dict__["problems"]
         self.responses = {
-            **responses_of([*problems_of(self, self.audience), *own]),
+            **responses_of([*problems_of(self, self.audience, fenced=self.fenced), *own]),
             **self.responses,
         }
 
@@ -80,22 +81,24 @@ class ContractRoute(APIRoute):
             response = await handle(request)
             if outcome is not None:
                 response.headers["X-Outcome"] = outcome
+            agent: KnownAgent | None = request.scope["state"].get("agent")
+            if agent is not None:
+                epoch = gateway.agents.latest(agent).state.epoch
+                response.headers.setdefault("X-Agent-Epoch", str(epoch))
             return response
 
         return checked
 
     async def _find_agent(self, request: Request, gateway: Gateway, caller: Caller) -> str | None:
-        """Put the caller's agent into the request's state; return what a read's answer tells.
-
-        The view may be behind a switch of instances, so a change is not refused on its word alone.
-        """
+        """Put the caller's agent into the request's state; return what a read's answer tells."""
         head: Head = request.state.head
         agent = await gateway.agents.own(request.path_params["agent_id"], caller)
-        if self.fenced and request.method != "GET" and not agent.is_primary(head.instance_id):
-            agent = await gateway.agents.fresh(agent.state.agent_id, caller)
+        request.state.agent = agent
+        if self.fenced and request.method != "GET":
+            agent = await gateway.agents.acting(agent, head.instance_id, caller)
+            request.state.agent = agent
             if not agent.is_primary(head.instance_id):
                 raise errors.NOT_PRIMARY.refused()
-        request.state.agent = agent
         return None if agent.is_primary(head.instance_id) or not self.fenced else NOT_PRIMARY
 
 

@@ -12,12 +12,14 @@ from gateway.coalescing import Coalescer
 from gateway.events import EventStream
 from gateway.heartbeats import Heartbeats
 from gateway.owners import Owners
+from gateway.polling import Polls
 from gateway.rates import Rates
 from gateway.settings import GatewaySettings
 from gateway.views import Agents
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.clients import ClientState
 from spotkeeper_contracts.commands import CommandQueue
+from spotkeeper_contracts.pools import EngineState
 
 NAME = "gateway"
 SERVING = "serving"
@@ -36,11 +38,13 @@ class Gateway:
     views: Views
     client_states: View[ClientState]
     agent_states: View[AgentState]
+    engines: View[EngineState]
     agents: Agents
     admission: Admission
     coalescer: Coalescer
     heartbeats: Heartbeats
     events: EventStream
+    polls: Polls
     _background: list["asyncio.Task[None]"] = field(default_factory=list)
 
     @classmethod
@@ -50,8 +54,11 @@ class Gateway:
         producer = Producer(bus, client_id=NAME, send_timeout_seconds=settings.send_timeout_seconds)
         asker = Asker(producer, bus, reply_partition=settings.reply_partition, source=NAME)
         clients, states, queues = View(ClientState), View(AgentState), View(CommandQueue)
+        engines = View(EngineState)
         views = Views(
-            bus, {ClientState: clients, AgentState: states, CommandQueue: queues}, client_id=NAME
+            bus,
+            {ClientState: clients, AgentState: states, CommandQueue: queues, EngineState: engines},
+            client_id=NAME,
         )
         owners = Owners(asker, timeout_seconds=settings.ask_timeout_seconds)
         agents = Agents(states, queues, owners)
@@ -74,11 +81,13 @@ class Gateway:
             views,
             clients,
             states,
+            engines,
             agents,
             admission,
             coalescer,
             Heartbeats(admission, agents, coalescer),
             EventStream(settings),
+            Polls(queues, limit=settings.waiting_polls),
         )
 
     def start(self) -> None:
@@ -96,9 +105,10 @@ class Gateway:
         ]
 
     def stopping(self) -> None:
-        """No new requests come any more: say so, and end the streams, which have no end else."""
+        """No new requests come any more: say so, and end all waits, which would hold up the end."""
         self.health.set(SERVING, ok=False, text="stopping")
         self.events.close()
+        self.polls.close()
 
     async def stop(self) -> None:
         """Close all parts within a limit."""

@@ -66,6 +66,9 @@ class GatewaySettings(ServiceSettings):
     tick_seconds: float = Field(
         1.0, gt=0, description="How often a record is appended to a partition without beats."
     )
+    waiting_polls: int = Field(
+        20_000, gt=0, description="Agents that may wait for commands; more are answered at once."
+    )
     stream_listeners: int = Field(500, gt=0, description="Event streams open at once.")
     stream_queue_events: int = Field(
         1_000, gt=0, description="Events waiting for one slow listener before it is let go."

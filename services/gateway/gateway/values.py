@@ -1,8 +1,11 @@
 """Value types of HTTP bodies that are stricter in form than those of the bus."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -10,11 +13,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    Strict,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
-from spotkeeper_contracts.values import rfc3339
+from spotkeeper_contracts.values import Percent, Probability, UsdPerHour, rfc3339
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
 
@@ -22,9 +26,31 @@ ReportedStatus = Literal["online", "degraded", "switching", "stopping", "error",
 """What an agent may say of itself; only the server says `offline`."""
 
 
+NULL = "\0null"
+"""Stands for null in examples, since FastAPI's `get_openapi` leaves out whatever is None."""
+
+
 def with_example(example: dict[str, Any], *, strict: bool = False) -> ConfigDict:
     """The config of a body's model, with the example that the documentation shows."""
-    return ConfigDict(strict=strict, json_schema_extra={"examples": [example]})
+    return ConfigDict(strict=strict, json_schema_extra={"examples": [shown(example)]})
+
+
+def shown(example: Any) -> Any:
+    """An example as it may be given to FastAPI; the document has its nulls again."""
+    return _replaced(example, None, NULL)
+
+
+def with_nulls(document: Any) -> Any:
+    """What FastAPI made of examples, with their nulls."""
+    return _replaced(document, NULL, None)
+
+
+def _replaced(value: Any, old: str | None, new: str | None) -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(part, old, new) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_replaced(part, old, new) for part in value]
+    return new if value == old else value
 
 
 def _text_of_moment(value: Any) -> Any:
@@ -51,6 +77,58 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment written as in RFC 3339; a number is none."""
+
+
+Flag = Annotated[bool, Strict()]
+Confidence = Annotated[Probability, Strict()]
+Percentage = Annotated[Percent, Strict()]
+Price = Annotated[UsdPerHour, Strict()]
+
+
+def _storable(given: dict[str, Any]) -> dict[str, Any]:
+    for value in _parts_of(given):
+        if isinstance(value, float) and not isfinite(value):
+            raise PydanticCustomError("json_number", "Numbers must be finite")
+        if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
+            raise PydanticCustomError("json_text", "Texts must be Unicode without NUL")
+    return given
+
+
+def _parts_of(value: Any) -> Iterator[Any]:
+    """The value and all inside it, keys included; how deep it may be is limited elsewhere."""
+    yield value
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            yield from _parts_of(part)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can escape one half of a surrogate pair.
+        return False
+    return True
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+"""Any JSON object that a database can keep as it is."""
+
+
+def assert_in_region(az: str, region: str) -> None:
+    """An availability zone is named for its region; raises what becomes a 400."""
+    if not az.startswith(region) or az == region:
+        raise PydanticCustomError("az", "The availability zone must lie in the region")
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id in its one canonical form; anything else is none."""
+    try:
+        id = UUID(text)
+    except ValueError:
+        return None
+    return id if str(id) == text.lower() else None
 
 
 class Done(BaseModel):

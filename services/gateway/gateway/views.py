@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from chassis.envelope import partition_for
@@ -9,9 +11,12 @@ from chassis.view import View
 from gateway.auth import Caller
 from gateway.errors import AGENT_DELETED, AGENT_NOT_FOUND
 from gateway.owners import Owners
+from gateway.values import uuid_of
 from spotkeeper_contracts.agents import AgentAnswer, AgentState, GetAgent
 from spotkeeper_contracts.commands import CommandQueue
+from spotkeeper_contracts.pools import EngineState
 
+ENGINE_STALE_AFTER = timedelta(seconds=30)
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -25,6 +30,16 @@ class KnownAgent:
     partition: int
     answer: bytes
     headers: RawHeaders
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """The fields by which a question names the agent."""
+        return {"agent_id": self.state.agent_id, "client_id": self.state.client_id}
+
+    @property
+    def as_known(self) -> dict[str, Any]:
+        """The same with its state, for an owner that may lag behind."""
+        return {**self.ids, "agent": self.state}
 
     def is_primary(self, instance_id: str | None) -> bool:
         """Whether a call that names this instance (or none) may act for the agent."""
@@ -54,13 +69,30 @@ class Agents:
         """
         known = self._known.get(agent_id)
         if known is None:  # It may be written in another way, or be new to the view.
-            id = _uuid(agent_id)
+            id = uuid_of(agent_id)
+            if id is None:
+                raise AGENT_NOT_FOUND.refused()
             known = self._known.get(str(id)) or await self.fresh(id, caller)
         if known.client != caller.client:
             raise AGENT_NOT_FOUND.refused()
         if known.state.deleted:
             raise AGENT_DELETED.refused()
         return known
+
+    def latest(self, agent: KnownAgent) -> KnownAgent:
+        """The agent as the view has it by now."""
+        return self._known.get(agent.id, agent)
+
+    async def acting(
+        self, agent: KnownAgent, instance_id: str | None, caller: Caller
+    ) -> KnownAgent:
+        """The agent by which to judge whether this instance may act for it.
+
+        The view may be behind a switch of instances, so nobody is fenced on its word alone.
+        """
+        if agent.is_primary(instance_id):
+            return agent
+        return await self.fresh(agent.state.agent_id, caller)
 
     async def fresh(self, agent_id: UUID, caller: Caller) -> KnownAgent:
         """The agent as its owner knows it now; raises what the owner refuses with."""
@@ -97,12 +129,6 @@ class Agents:
         )
 
 
-def _uuid(text: str) -> UUID:
-    """The id in its one canonical form; anything else names no agent."""
-    try:
-        id = UUID(text)
-    except ValueError:
-        raise AGENT_NOT_FOUND.refused() from None
-    if str(id) != text.lower():
-        raise AGENT_NOT_FOUND.refused()
-    return id
+def working_engines(engines: View[EngineState], now: datetime) -> list[EngineState]:
+    """What each decision engine says of itself that was heard of lately."""
+    return [one for one in engines.values() if now - one.at <= ENGINE_STALE_AFTER]

@@ -1,12 +1,10 @@
 """POST …/heartbeat as the framework would take it: the reference of the fast path, and its page."""
 
-from typing import Annotated
-
-from fastapi import Header, Response
+from fastapi import Response
 from pydantic import BaseModel
 
 from gateway.auth import AGENTS
-from gateway.calls import OwnAgent, Running
+from gateway.calls import NamedInstance, OwnAgent, Running
 from gateway.heartbeats import HeartbeatBody
 from gateway.routing import open_to, router
 from gateway.values import with_example
@@ -34,7 +32,7 @@ async def heartbeat(
     body: HeartbeatBody,
     agent: OwnAgent,
     gateway: Running,
-    x_instance_id: Annotated[str | None, Header()] = None,
+    x_instance_id: NamedInstance = None,
 ) -> Response:
     """Tell that an agent lives, once or twice a minute; after 120 seconds it counts as offline.
 

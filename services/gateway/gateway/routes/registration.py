@@ -5,13 +5,12 @@ from uuid import UUID
 
 from fastapi import Response
 from pydantic import BaseModel, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from gateway.auth import AGENTS
 from gateway.calls import AskOnce, CurrentCaller, Running
 from gateway.headers import config_headers
 from gateway.routing import open_to, router
-from gateway.values import with_example
+from gateway.values import assert_in_region, with_example
 from spotkeeper_contracts import ids
 from spotkeeper_contracts.agents import AgentRegistration, RegisterAgent, Registration
 from spotkeeper_contracts.configs import AgentConfig
@@ -47,9 +46,7 @@ class RegistrationBody(Registration):
     @classmethod
     def lies_in_its_region(cls, az: str, info: ValidationInfo) -> str:
         """An availability zone is named for its region."""
-        region = info.data.get("region", "")
-        if not az.startswith(region) or az == region:
-            raise PydanticCustomError("az", "The availability zone must lie in the region")
+        assert_in_region(az, info.data.get("region", ""))
         return az
 
 
