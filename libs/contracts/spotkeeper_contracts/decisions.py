@@ -95,10 +95,7 @@ class Situation(Value):
 
 
 class DecisionAnswer(Reply):
-    """What an agent should do; `target_pool` is null unless it is to switch to a pool.
-
-    `outcome` is `degraded` where the engine could not decide.
-    """
+    """What an agent should do; `outcome` is `degraded` where the engine could not decide."""
 
     decision_id: UUID
     recommendation: Recommendation
@@ -180,10 +177,9 @@ class ShadowDecision(Value):
 
 
 class DecisionDetail(Value):
-    """A decision with all that it was made by.
+    """A decision with all that it was made by: `gates` concern the agent, others each choice.
 
-    `gates` concern the agent as a whole, those of each choice stand with the choice. The savings
-    besides `expected_savings_per_day` count interruptions and moves in.
+    The savings besides `expected_savings_per_day` count interruptions and moves in.
     """
 
     decision_id: UUID
@@ -197,7 +193,7 @@ class DecisionDetail(Value):
     savings_against_ondemand_per_day: float
     risk_score: Probability
     will_auto_execute: bool
-    outcome: Outcome | None
+    outcome: Outcome | None = None
     model_version: Text | None
     gates: list[GateVerdict]
     choices: list[RatedChoice]
@@ -249,14 +245,14 @@ class PriceReport(Value):
     instance_id: InstanceId | None = None
     instance_type: InstanceType
     region: Region
-    spot_prices: Annotated[list[ReportedPrice], Field(max_length=POOLS_AT_MOST)]
+    spot_prices: Annotated[tuple[ReportedPrice, ...], Field(max_length=POOLS_AT_MOST)]
     on_demand_price: UsdPerHour
 
     @field_validator("spot_prices")
     @classmethod
     def are_of_the_region_and_told_once(
-        cls, prices: list[ReportedPrice], info: ValidationInfo
-    ) -> list[ReportedPrice]:
+        cls, prices: tuple[ReportedPrice, ...], info: ValidationInfo
+    ) -> tuple[ReportedPrice, ...]:
         """A pool has one price at a time, and its zone is named for the region."""
         if len({(price.pool_id, price.timestamp) for price in prices}) < len(prices):
             raise PydanticCustomError("duplicate", "A pool is named twice at the same moment")
@@ -276,100 +272,6 @@ class ReportPricing(AgentQuestion, topic=DECISION_REQUESTS, reply=PricesRecorded
     """Keep prices for later decisions; one that is known of that moment is not kept again."""
 
     report: PriceReport
-
-
-class ModelRole(StrEnum):
-    """What a model does: decide, or watch."""
-
-    ACTIVE = "active"
-    SHADOW = "shadow"
-
-
-class ModelDetail(Value):
-    """A published model; `role` is null once another has taken its place."""
-
-    sha256: str
-    version: Text
-    size_bytes: Count
-    role: ModelRole | None
-    published_by: Text
-    timestamp: Timestamp
-
-
-class ModelAnswer(Reply):
-    """The model as it is kept now."""
-
-    model: ModelDetail
-
-
-class ModelQuestion(Request):
-    """A question about the models of the decision engine; asked by the administrator."""
-
-    @property
-    def key(self) -> str:
-        """One partition serves as well as another."""
-        return "models"
-
-
-class PublishModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
-    """Give a model a role, if it passes every check; it takes the place of the one before.
-
-    The ONNX file is given in Base64, with the content of its card. Every engine takes it up by
-    itself, and without a pause.
-    """
-
-    role: ModelRole
-    onnx: Annotated[str, Field(max_length=60_000)]
-    card: dict[str, object]
-
-
-class WithdrawModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
-    """Take its role from the published model; the engines' own file decides again."""
-
-    role: ModelRole
-
-
-class ModelList(Reply):
-    """Published models, newest first."""
-
-    models: list[ModelDetail]
-
-
-class ListModels(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelList, reads_only=True):
-    """All models that were ever published."""
-
-
-class ModelRecord(Value):
-    """What a model promised, and what came of it.
-
-    Interruptions are those within an hour of decisions on spot that left the agent where it was;
-    savings are those of automatic switches, in USD an hour on average.
-    """
-
-    model_version: Text
-    decisions: Count
-    switches: Count
-    rated_hours: Count
-    expected_interruptions: float
-    interruptions: Count
-    brier_score: float | None
-    promised_savings_per_hour: float | None
-    realised_savings_per_hour: float | None
-    interrupted_switches: Count
-
-
-class ModelReport(Reply):
-    """Promise and outcome by version, of the models that decided and those that watched."""
-
-    active: list[ModelRecord]
-    shadow: list[ModelRecord]
-    as_of: Timestamp
-
-
-class GetModelReport(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelReport, reads_only=True):
-    """What the models promised within the last days, beside what came of it."""
-
-    days: Annotated[int, Field(ge=1, le=90)] = 30
 
 
 class DecisionMade(Message, topic=AGENT_DECISIONS):

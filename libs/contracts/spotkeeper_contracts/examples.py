@@ -28,13 +28,12 @@ from spotkeeper_contracts.decisions import (
     DecisionDetail,
     DecisionMade,
     GateVerdict,
-    ModelDetail,
-    ModelRecord,
     RatedChoice,
     RecommendationAnswer,
 )
 from spotkeeper_contracts.ids import agent_id, derived_id
 from spotkeeper_contracts.message import Refusal, Reply, Request, Value
+from spotkeeper_contracts.models import ModelDetail, ModelRecord
 from spotkeeper_contracts.pools import EngineState
 from spotkeeper_contracts.presence import AgentWentOffline, Beat
 
@@ -251,7 +250,7 @@ def _example_of(cls: type[Value], name: str, field: FieldInfo) -> Any:
     made = _made(kind, name)
     if field.is_required():
         assert made is not NOTHING, f"{cls.__name__}.{name} has no example; give it one here"
-    return [made] if get_origin(field.annotation) is list else made
+    return [made] if get_origin(field.annotation) in (list, tuple) else made
 
 
 def _made(kind: type, name: str) -> Any:

@@ -31,8 +31,10 @@ TAGS = [
     {"name": "instances", "description": "What was left behind, and how it ends."},
     {"name": "replicas", "description": "Standby instances."},
     {"name": "emergencies", "description": "What AWS announces, and the answer to it."},
+    {"name": "decisions", "description": "What the engine recommends, why, and what came of it."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "admin", "description": "Clients and their tokens."},
+    {"name": "models", "description": "The models that the engine decides by."},
     {"name": "operations", "description": "Whether the gateway lives and is ready."},
 ]
 _SCHEMES = {
