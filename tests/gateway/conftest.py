@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -55,29 +56,30 @@ class Tenant:
         return f"/api/agents/{self.agent.agent_id}"
 
 
-async def new_tenant(bus: Bus, gateway: GatewayProcess) -> Tenant:
-    """A client with an agent, known to the gateway."""
+@asynccontextmanager
+async def new_tenant(bus: Bus, gateway: GatewayProcess) -> AsyncIterator[Tenant]:
+    """A client with an agent, known to the gateway, and an owner without answers."""
+    bus.owner.answers.clear()
+    bus.owner.asked.clear()
     token = secrets.token_hex(16)
     state = new_client(token)
     agent = new_agent(state.client_id)
     await bus.tell(state)
     await bus.tell(agent)
-    tenant = Tenant(token, state, agent, gateway.client(token))
+    async with gateway.client(token) as http:
+        tenant = Tenant(token, state, agent, http)
 
-    async def known() -> bool:
-        return (await tenant.http.get(f"{tenant.path}/config")).status_code == 200
+        async def known() -> bool:
+            return (await http.get(f"{tenant.path}/config")).status_code == 200
 
-    await eventually(known, within_seconds=10)
-    return tenant
+        await eventually(known, within_seconds=10)
+        yield tenant
 
 
 @pytest.fixture
 async def tenant(bus: Bus, gateway: GatewayProcess) -> AsyncIterator[Tenant]:
-    """A fresh client with a fresh agent, and an owner without answers."""
-    bus.owner.answers.clear()
-    bus.owner.asked.clear()
-    tenant = await new_tenant(bus, gateway)
-    async with tenant.http:
+    """A fresh client with a fresh agent."""
+    async with new_tenant(bus, gateway) as tenant:
         yield tenant
 
 
@@ -86,8 +88,6 @@ async def beating(
     request: pytest.FixtureRequest, bus: Bus, gateway: GatewayProcess, reference: GatewayProcess
 ) -> AsyncIterator[Tenant]:
     """A tenant of each gateway in turn: heartbeats have one contract and two implementations."""
-    bus.owner.answers.clear()
-    bus.owner.asked.clear()
-    tenant = await new_tenant(bus, gateway if request.param == "fast path" else reference)
-    async with tenant.http:
+    taker = gateway if request.param == "fast path" else reference
+    async with new_tenant(bus, taker) as tenant:
         yield tenant

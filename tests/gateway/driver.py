@@ -24,7 +24,12 @@ from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.clients import ClientState, TokenState
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.presence import Beat, decode_beats
-from spotkeeper_contracts.topics import AGENT_HEARTBEATS, HEARTBEAT_REQUESTS, REGISTRY_REQUESTS
+from spotkeeper_contracts.topics import (
+    AGENT_HEARTBEATS,
+    COMMANDS_REQUESTS,
+    HEARTBEAT_REQUESTS,
+    REGISTRY_REQUESTS,
+)
 from spotkeeper_contracts.values import Role
 from tests.stack import eventually, is_ready
 
@@ -104,7 +109,8 @@ async def open_bus(kafka: str) -> AsyncIterator[Bus]:
     producer = Producer(kafka, client_id="test")
     await producer.start()
     owner = Owner(producer)
-    tail = Tail(kafka, [REGISTRY_REQUESTS, HEARTBEAT_REQUESTS], owner.take, client_id="test")
+    topics = [REGISTRY_REQUESTS, HEARTBEAT_REQUESTS, COMMANDS_REQUESTS]
+    tail = Tail(kafka, topics, owner.take, client_id="test")
     tail.start()
     try:
         await eventually(lambda: tail.ready, within_seconds=15)
