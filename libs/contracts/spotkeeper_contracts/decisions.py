@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from spotkeeper_contracts.commands import AgentQuestion
@@ -27,7 +27,8 @@ from spotkeeper_contracts.values import (
 )
 
 POOLS_AT_MOST = 200
-Hours = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Hours = Annotated[float, Strict(), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Price = Annotated[UsdPerHour, Strict()]
 Outcome = Text
 
 
@@ -46,7 +47,7 @@ class CurrentState(Value):
     instance_type: InstanceType
     current_mode: Mode
     current_pool: Annotated[PoolId | None, Field(validate_default=True)] = None
-    current_price: Annotated[UsdPerHour | None, Field(validate_default=True)] = None
+    current_price: Annotated[Price | None, Field(validate_default=True)] = None
 
     @field_validator("current_pool", "current_price")
     @classmethod
@@ -61,14 +62,14 @@ class AvailablePool(Value):
     """A spot pool that an agent could go to, at its present price."""
 
     pool_id: PoolId
-    price: UsdPerHour
+    price: Price
 
 
 class PricingData(Value):
     """Prices as an agent sees them now; each pool once."""
 
     available_pools: Annotated[list[AvailablePool], Field(max_length=POOLS_AT_MOST)]
-    ondemand_price: UsdPerHour
+    ondemand_price: Price
 
     @field_validator("available_pools")
     @classmethod
@@ -83,7 +84,7 @@ class InstanceMetrics(Value):
     """What an agent counted on its instance."""
 
     uptime_hours: Hours
-    interruption_count: Count = 0
+    interruption_count: Annotated[Count, Strict()] = 0
 
 
 class Situation(Value):
@@ -114,10 +115,9 @@ class Decide(AgentQuestion, topic=DECISION_REQUESTS, reply=DecisionAnswer):
 
 
 class RecommendationAnswer(Reply):
-    """What an agent should do by all that is known of it.
+    """What an agent should do by all that is known of it; `savings_impact` is in USD an hour.
 
-    `savings_impact` is in USD an hour. `outcome` is `no-data` if too little is known, `degraded`
-    where the engine could not decide.
+    `outcome` is `no-data` if too little is known, `degraded` where the engine could not decide.
     """
 
     recommendation: Recommendation
@@ -235,7 +235,7 @@ class ReportedPrice(Value):
 
     pool_id: PoolId
     az: AvailabilityZone
-    price: UsdPerHour
+    price: Price
     timestamp: Timestamp | None = None
 
 
@@ -246,7 +246,7 @@ class PriceReport(Value):
     instance_type: InstanceType
     region: Region
     spot_prices: Annotated[tuple[ReportedPrice, ...], Field(max_length=POOLS_AT_MOST)]
-    on_demand_price: UsdPerHour
+    on_demand_price: Price
 
     @field_validator("spot_prices")
     @classmethod

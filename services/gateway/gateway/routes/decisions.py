@@ -1,7 +1,6 @@
 """What the decision engine says of an agent: decide, recommend, explain; and what it is told."""
 
 from typing import Annotated, Self
-from uuid import UUID
 
 from fastapi import Response
 from pydantic import BaseModel, Field
@@ -183,8 +182,8 @@ async def decide(body: DecideBody, agent: OwnAgent, ask: AskOnce, out: Response)
 
     `X-Outcome: degraded` tells that the engine could not decide in time.
     """
-    answer: DecisionAnswer = await ask(Decide(**_about(agent), agent=agent.state, situation=body))
-    _tell(out, answer.outcome, agent)
+    answer: DecisionAnswer = await ask(Decide(**agent.as_known, situation=body))
+    _tell(out, answer.outcome)
     return DecisionBody.of(answer)
 
 
@@ -195,8 +194,8 @@ async def recommend_switch(agent: OwnAgent, ask: Ask, out: Response) -> Recommen
 
     `X-Outcome` is `no-data` if too little is known, `degraded` if the engine could not decide.
     """
-    answer: RecommendationAnswer = await ask(GetRecommendation(**_about(agent), agent=agent.state))
-    _tell(out, answer.outcome, agent)
+    answer: RecommendationAnswer = await ask(GetRecommendation(**agent.as_known))
+    _tell(out, answer.outcome)
     return RecommendationBody.of(answer)
 
 
@@ -211,7 +210,7 @@ async def list_decisions(
     agent: OwnAgent, ask: Ask, cursor: Cursor = None, limit: Limit = 50, accept: Accept = AS_JSON
 ) -> Response:
     """What was decided, newest first; in CSV, `X-Next-Cursor` leads to the next page."""
-    page: DecisionPage = await ask(ListDecisions(**_about(agent), cursor=cursor, limit=limit))
+    page: DecisionPage = await ask(ListDecisions(**agent.ids, cursor=cursor, limit=limit))
     return page_response(accept, DecisionsBody, page, COLUMNS)
 
 
@@ -221,29 +220,21 @@ async def list_decisions(
 @open_to(EVERYONE, NO_DECISION)
 async def explain_decision(agent: OwnAgent, ask: Ask, out: Response) -> DecisionDetail:
     """The last decision with each choice, each gate's value, limit and verdict, and the model."""
-    answer: DecisionExplained = await ask(ExplainDecision(**_about(agent)))
-    _tell(out, answer.decision.outcome, agent)
+    answer: DecisionExplained = await ask(ExplainDecision(**agent.ids))
+    _tell(out, answer.decision.outcome)
     return answer.decision
 
 
 @routes.post("/api/agents/{agent_id}/pricing-report", operation_id="report_pricing")
 @open_to(AGENTS)
 async def report_pricing(
-    body: PricingReportBody, agent: OwnAgent, ask: AskOnce, out: Response
+    body: PricingReportBody, agent: OwnAgent, ask: AskOnce
 ) -> PricingReportAnswer:
     """Keep spot prices; one that is known of that moment is not kept again."""
-    recorded: PricesRecorded = await ask(
-        ReportPricing(**_about(agent), agent=agent.state, report=body)
-    )
-    _tell(out, None, agent)
+    recorded: PricesRecorded = await ask(ReportPricing(**agent.as_known, report=body))
     return PricingReportAnswer(success=True, records_inserted=recorded.records_inserted)
 
 
-def _about(agent: OwnAgent) -> dict[str, UUID]:
-    return {"agent_id": agent.state.agent_id, "client_id": agent.state.client_id}
-
-
-def _tell(out: Response, outcome: str | None, agent: OwnAgent) -> None:
-    out.headers["X-Agent-Epoch"] = str(agent.state.epoch)
+def _tell(out: Response, outcome: str | None) -> None:
     if outcome is not None:
         out.headers["X-Outcome"] = outcome

@@ -65,15 +65,12 @@ class StatisticsBody(BaseModel):
 @open_to(EVERYONE)
 async def get_statistics(agent: OwnAgent, ask: Ask, out: Response) -> StatisticsBody:
     """How often the engine decided, what was executed and what that saved, as of `X-As-Of`."""
-    state = agent.state
-    told: StatisticsAnswer = await ask(
-        GetStatistics(agent_id=state.agent_id, client_id=state.client_id)
-    )
-    out.headers.update({"X-As-Of": rfc3339(told.as_of), "X-Agent-Epoch": str(state.epoch)})
+    told: StatisticsAnswer = await ask(GetStatistics(**agent.ids))
+    out.headers["X-As-Of"] = rfc3339(told.as_of)
     decisions = told.decisions.total_decisions
     executed = told.switches_executed
     return StatisticsBody(
-        agent_id=state.agent_id,
+        agent_id=agent.state.agent_id,
         statistics=Statistics(
             **told.decisions.model_dump(),
             switches_executed=executed,
