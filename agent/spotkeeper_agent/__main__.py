@@ -1,4 +1,4 @@
-"""`python -m spotkeeper_agent`: run a simulated fleet, crash one of its agents, bring it back."""
+"""`python -m spotkeeper_agent`: run a simulated fleet; crash, revive, interrupt its agents."""
 
 import asyncio
 import logging
@@ -42,6 +42,14 @@ def simulate(
         ),
     ] = 30.0,
     seed: Annotated[int, typer.Option(help="Another seed makes another fleet.")] = 7,
+    interruptions_per_day: Annotated[
+        float,
+        typer.Option(
+            envvar="SPOTKEEPER_AGENT_INTERRUPTIONS_PER_DAY",
+            min=0,
+            help="How often AWS takes a spot instance back, on average.",
+        ),
+    ] = 2.0,
     control_dir: ControlFolder = DEFAULT_FOLDER,
 ) -> None:
     """Run a simulated fleet until SIGTERM or SIGINT, which end it without goodbyes."""
@@ -49,7 +57,16 @@ def simulate(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # It has a line for each request.
-    asyncio.run(run_fleet(Options(agents, gateway, token, interval_seconds, seed, control_dir)))
+    options = Options(
+        agents=agents,
+        gateway=gateway,
+        token=token,
+        interval_seconds=interval_seconds,
+        seed=seed,
+        interruptions_per_day=interruptions_per_day,
+        control_folder=control_dir,
+    )
+    asyncio.run(run_fleet(options))
 
 
 @app.command()
@@ -62,6 +79,12 @@ def stop(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
 def start(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
     """Bring a stopped agent back."""
     _control(Control.start, name, control_dir)
+
+
+@app.command()
+def interrupt(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
+    """Let AWS take an agent's spot instance back: a recommendation to leave, then a notice."""
+    _control(Control.interrupt, name, control_dir)
 
 
 def _control(act: Callable[[Control, str], None], name: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder through which people crash single agents of a running fleet, and bring them back.
+"""A folder through which people crash agents of a running fleet, revive and interrupt them.
 
 It holds the fleet's names in one file, and a file for each agent that has crashed. A crashed agent
 stays so when the fleet is started anew, as an instance without its agent would.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 DEFAULT_FOLDER = Path(".spotkeeper/control")
-_NAMES, _CRASHED = "fleet", ".crashed"
+_NAMES, _CRASHED, _INTERRUPTED = "fleet", ".crashed", ".interrupted"
 
 
 class ControlError(Exception):
@@ -36,13 +36,24 @@ class Control:
 
     def stop(self, name: str) -> None:
         """Let an agent crash: it falls silent at once; raises `ControlError`."""
-        self._file(name).touch()
+        self._file(name, _CRASHED).touch()
 
     def start(self, name: str) -> None:
         """Bring an agent back that was stopped; raises `ControlError`."""
-        self._file(name).unlink(missing_ok=True)
+        self._file(name, _CRASHED).unlink(missing_ok=True)
 
-    def _file(self, name: str) -> Path:
+    def interrupt(self, name: str) -> None:
+        """Let AWS take an agent's spot instance back; raises `ControlError`."""
+        self._file(name, _INTERRUPTED).touch()
+
+    def take_interrupted(self) -> set[str]:
+        """The names of the agents whose instances AWS shall take back; each is told once."""
+        files = list(self._folder.glob(f"*{_INTERRUPTED}"))
+        for file in files:
+            file.unlink()
+        return {file.stem for file in files}
+
+    def _file(self, name: str, ending: str) -> Path:
         try:
             names = (self._folder / _NAMES).read_text(encoding="utf-8").split()
         except FileNotFoundError:
@@ -50,4 +61,4 @@ class Control:
         if name not in names:
             there = f"{names[0]} to {names[-1]}" if names else "no agents"
             raise ControlError(f"The simulated fleet has no {name}; there are {there}.")
-        return self._folder / f"{name}{_CRASHED}"
+        return self._folder / f"{name}{ending}"

@@ -1,27 +1,33 @@
-"""Many simulated agents in one process, on one pool of connections.
+"""Many simulated agents in one process, in a world of their own.
 
 SIGTERM and SIGINT end it at once, with status 0 and without goodbyes: the simulated instances live
 on, only nobody beats for them. Started again within the time that an agent may be silent, the fleet
-comes back unnoticed; later, it has been reported offline, as any fleet would be.
+comes back unnoticed, on the instances that it had; later, it has been reported offline, as any
+fleet would be.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from spotkeeper_agent import clock
 from spotkeeper_agent.agent import Agent
-from spotkeeper_agent.api import Api, connect
-from spotkeeper_agent.cloud import Instance, SimulatedCloud
+from spotkeeper_agent.api import connect
+from spotkeeper_agent.cloud import Instance, Launch, SimulatedCloud
 from spotkeeper_agent.control import Control
-from spotkeeper_agent.fleet import fleet
+from spotkeeper_agent.fleet import age_of, fleet
+from spotkeeper_agent.market import Market
+from spotkeeper_agent.situation import Pace
+from spotkeeper_agent.world import World
 
-LOOK_SECONDS = 0.2
-SHORTEST_BURST_SECONDS = 1.0
-REGISTRATIONS_PER_SECOND = 50
+WAIT_SECONDS = 20.0
+WAITING_AGENTS = 64
+"""So many agents may wait for commands on connections of their own; a larger fleet asks when a
+beat says that there are some."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,7 @@ class Options:
     token: str
     interval_seconds: float
     seed: int
+    interruptions_per_day: float
     control_folder: Path
 
 
@@ -50,49 +57,33 @@ async def simulate(options: Options) -> None:
 
 
 async def _run(options: Options) -> None:
-    cloud = SimulatedCloud(options.seed)
-    homes = fleet(cloud, options.agents, seed=options.seed)
-    chance = Random()
+    homes = fleet(options.agents, seed=options.seed)
     control = Control(options.control_folder)
     control.open(homes)
     for name in control.crashed() & homes.keys():
         log.info("%s stays crashed until it is started", name)
+    waits = len(homes) <= WAITING_AGENTS
+    pace = Pace.of(options.interval_seconds, wait_seconds=WAIT_SECONDS if waits else 0.0)
+    chance = Random()
     try:
-        async with connect(options.gateway, options.token) as http:
-            api = Api(http)
+        waiting = len(homes) if waits else 1
+        async with connect(options.gateway, options.token, waiting=max(1, waiting)) as api:
+            cloud = _cloud(options, homes)
 
-            def agent(name: str, instance: Instance) -> Agent:
-                interval = options.interval_seconds
-                return Agent(name, instance, cloud, api, interval_seconds=interval, chance=chance)
+            def agent(launch: Launch) -> Agent:
+                return Agent(launch, cloud, api, pace=pace, chance=chance)
 
             log.info("a fleet of %d begins to register at %s", len(homes), options.gateway)
-            await _keep_living(homes, agent, control, chance)
+            await World(homes, cloud, control, agent, pace, chance).turn()
     finally:
         control.close()
 
 
-async def _keep_living(
-    homes: dict[str, Instance],
-    agent: Callable[[str, Instance], Agent],
-    control: Control,
-    chance: Random,
-) -> None:
-    """Let every agent live, in a burst of registrations, except those that are to be crashed."""
-    burst_seconds = max(SHORTEST_BURST_SECONDS, len(homes) / REGISTRATIONS_PER_SECOND)
-    lives: dict[str, asyncio.Task[None]] = {}
-    async with asyncio.TaskGroup() as living:
-        while True:
-            crashed = control.crashed() & homes.keys()
-            for name in crashed & lives.keys():
-                lives.pop(name).cancel()
-                log.info("%s crashes", name)
-            for name in homes.keys() - lives.keys() - crashed:
-                life = _live(agent(name, homes[name]), chance.uniform(0, burst_seconds))
-                lives[name] = living.create_task(life)
-            burst_seconds = 0.0  # Whoever is brought back later comes alone.
-            await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _live(agent: Agent, delay_seconds: float) -> None:
-    await asyncio.sleep(delay_seconds)
-    await agent.live()
+def _cloud(options: Options, homes: Mapping[str, Instance]) -> SimulatedCloud:
+    """The cloud as the journal tells of it, with the homes that still stand."""
+    market = Market(options.seed, interruptions_per_day=options.interruptions_per_day)
+    cloud = SimulatedCloud(market, seed=options.seed, began_at=clock.now())
+    cloud.keep(options.control_folder / f"cloud-{options.seed}.jsonl")
+    for name, home in homes.items():
+        cloud.settle(name, home, age_of(name, seed=options.seed))
+    return cloud

@@ -85,7 +85,7 @@ def agents(
     ] = "client-token",
     as_json: AsJson = False,
 ) -> None:
-    """List a client's agents; stop or start one of the simulated fleet."""
+    """List a client's agents; stop, start or interrupt one of the simulated fleet."""
     if context.invoked_subcommand is None:
         columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
         _print_rows(_run(_agents(gateway, token)), columns, as_json=as_json)
@@ -101,6 +101,12 @@ def stop(name: Name, data_dir: DataDir = DATA_DIR) -> None:
 def start(name: Name, data_dir: DataDir = DATA_DIR) -> None:
     """Bring a stopped agent of the simulated fleet back."""
     _control(Control.start, name, data_dir)
+
+
+@fleet.command()
+def interrupt(name: Name, data_dir: DataDir = DATA_DIR) -> None:
+    """Let AWS take the spot instance of a simulated agent back: a recommendation, then a notice."""
+    _control(Control.interrupt, name, data_dir)
 
 
 @app.command()

@@ -10,36 +10,22 @@ import pytest
 
 from gateway.heartbeats import HeartbeatBody, decode
 from gateway.routes.registration import RegistrationBody
-from spotkeeper_agent.agent import (
-    Agent,
-    Phase,
-    phase_after_beat,
-    phase_after_registration,
-)
-from spotkeeper_agent.api import Api, connect
-from spotkeeper_agent.cloud import SimulatedCloud
-from spotkeeper_agent.fleet import fleet
+from spotkeeper_agent.agent import Agent
+from spotkeeper_agent.api import connect
+from spotkeeper_agent.standing import Phase, phase_after_beat, phase_after_registration
 from tests.agent.control_plane import TOKEN, ControlPlane, control_plane
+from tests.agent.worlds import SLOW_BUT_BEATS, cloud_with_a_home, home_of
 from tests.stack import eventually
 
-INTERVAL_SECONDS = 0.05
 SOON = 5.0
 
 
 @asynccontextmanager
 async def living(plane: ControlPlane) -> AsyncIterator[tuple[Agent, asyncio.Task[None]]]:
     """An agent that lives until the end of the context, if not shorter."""
-    cloud = SimulatedCloud(7)
-    ((name, instance),) = fleet(cloud, 1, seed=7).items()
-    async with connect(plane.url, TOKEN) as http:
-        agent = Agent(
-            name,
-            instance,
-            cloud,
-            Api(http),
-            interval_seconds=INTERVAL_SECONDS,
-            chance=Random(7),
-        )
+    cloud = cloud_with_a_home()
+    async with connect(plane.url, TOKEN) as api:
+        agent = Agent(home_of(cloud), cloud, api, pace=SLOW_BUT_BEATS, chance=Random(7))
         life = asyncio.create_task(agent.live())
         try:
             yield agent, life
@@ -59,7 +45,7 @@ async def test_an_agent_registers_and_beats_with_the_documented_bodies(
 ) -> None:
     async with living(plane) as (agent, _):
         await beats(plane, 3)
-    assert agent.phase is Phase.PRIMARY
+    assert agent.standing.phase is Phase.PRIMARY
     assert [call.kind for call in plane.calls[:4]] == ["register", *["heartbeat"] * 3]
     registration = RegistrationBody.model_validate(plane.calls[0].body)
     beat = decode(json.dumps(plane.calls[1].body).encode())
@@ -84,7 +70,7 @@ async def test_no_failure_makes_an_agent_give_up(plane: ControlPlane, status: in
         plane.prepare("heartbeat", status)
         plane.prepare("heartbeat", status)
         await beats(plane, 4)
-    assert agent.phase is Phase.PRIMARY
+    assert agent.standing.phase is Phase.PRIMARY
     assert len(plane.of("register")) == 2
 
 
@@ -109,7 +95,7 @@ async def test_an_agent_finds_a_control_plane_that_comes_later() -> None:
     async with living(plane) as (agent, _):
         async with plane.serving():
             await beats(plane, 2)
-        assert agent.phase is Phase.PRIMARY
+        assert agent.standing.phase is Phase.PRIMARY
         async with plane.serving():
             await beats(plane, 2)
     assert len(plane.of("register")) == 1
@@ -124,7 +110,7 @@ async def test_an_agent_that_is_not_known_any_more_registers_again(
         plane.prepare("heartbeat", status)
         await eventually(lambda: len(plane.of("register")) == 2, within_seconds=SOON)
         await beats(plane, 1)
-    assert agent.phase is Phase.PRIMARY
+    assert agent.standing.phase is Phase.PRIMARY
 
 
 async def test_a_config_is_fetched_when_its_version_moves_and_only_then(
@@ -134,7 +120,7 @@ async def test_a_config_is_fetched_when_its_version_moves_and_only_then(
         await beats(plane, 3)
         assert not plane.of("config")
         plane.config_version, plane.enabled = 2, False
-        await eventually(lambda: agent.config.version == 2, within_seconds=SOON)
+        await eventually(lambda: agent.standing.config.version == 2, within_seconds=SOON)
         await beats(plane, 3)
     assert len(plane.of("config")) == 1
     last = plane.of("heartbeat")[-1].body
@@ -146,7 +132,7 @@ async def test_a_config_that_cannot_be_fetched_is_fetched_later(plane: ControlPl
     async with living(plane) as (agent, _):
         await beats(plane, 1)
         plane.config_version = 2
-        await eventually(lambda: agent.config.version == 2, within_seconds=SOON)
+        await eventually(lambda: agent.standing.config.version == 2, within_seconds=SOON)
     assert len(plane.of("config")) == 2
 
 
@@ -154,7 +140,7 @@ async def test_a_zombie_never_beats(plane: ControlPlane) -> None:
     plane.prepare("register", X_Outcome="zombie-rejected")
     async with living(plane) as (agent, life):
         await asyncio.wait_for(life, SOON)
-    assert agent.phase is Phase.RETIRED
+    assert agent.standing.phase is Phase.RETIRED
     assert [call.kind for call in plane.calls] == ["register"]
 
 
@@ -164,7 +150,7 @@ async def test_an_instance_that_was_replaced_falls_silent(plane: ControlPlane) -
         plane.epoch = 2
         plane.prepare("heartbeat", X_Outcome="not-primary")
         await asyncio.wait_for(life, SOON)
-    assert agent.phase is Phase.RETIRED
+    assert agent.standing.phase is Phase.RETIRED
     assert len(plane.of("register")) == 1
 
 
@@ -176,7 +162,7 @@ async def test_a_gateway_that_is_behind_silences_nobody(plane: ControlPlane) -> 
         await beats(plane, 3)
         plane.epoch = 2
         await beats(plane, 2)
-    assert agent.phase is Phase.PRIMARY
+    assert agent.standing.phase is Phase.PRIMARY
     assert not plane.of("config")
 
 
@@ -186,9 +172,9 @@ async def test_a_standby_beats_until_it_is_the_primary(plane: ControlPlane) -> N
         plane.prepare("heartbeat", X_Outcome="not-primary")
     async with living(plane) as (agent, _):
         await beats(plane, 2)
-        assert agent.config.version == 0
-        await eventually(lambda: agent.config.version == 1, within_seconds=SOON)
-    assert agent.phase is Phase.PRIMARY
+        assert agent.standing.config.version == 0
+        await eventually(lambda: agent.standing.config.version == 1, within_seconds=SOON)
+    assert agent.standing.phase is Phase.PRIMARY
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from spotkeeper_agent.api import CONNECTIONS
 from spotkeeper_agent.control import Control, ControlError
 from tests.agent.control_plane import TOKEN, ControlPlane
+from tests.agent.worlds import switch_command
 from tests.stack import eventually
 
 AGENTS = 25
@@ -25,7 +26,7 @@ LOG = "log"
 
 @asynccontextmanager
 async def running_fleet(
-    plane: ControlPlane, folder: Path, *, agents: int = AGENTS, interval_seconds: float = 0.5
+    plane: ControlPlane, folder: Path, *, agents: int = AGENTS, interval_seconds: float = 1.0
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A simulator that runs until the end of the context, if not shorter."""
     with (folder / LOG).open("wb") as log:
@@ -88,7 +89,7 @@ async def test_a_fleet_registers_in_a_spread_burst_and_beats(
     times = [call.at for call in plane.of("register")]
     assert sorted(instances) == [f"agent-{n:02}" for n in range(1, AGENTS + 1)]
     assert 0.5 < max(times) - min(times) < BURST_SECONDS
-    assert plane.connections < AGENTS
+    assert plane.connections < 2 * AGENTS  # Each waits for commands on one of its own.
 
 
 async def test_a_stopped_agent_falls_silent_alone_and_comes_back(
@@ -166,4 +167,37 @@ async def test_a_thousand_agents_are_no_burden(plane: ControlPlane, tmp_path: Pa
         instances = await registered(plane, 1_000)
         assert peak_kib(process.pid) < MOST_KIB
     assert len(instances) == 1_000
-    assert plane.connections <= CONNECTIONS
+    assert plane.connections <= 2 * CONNECTIONS
+
+
+async def test_a_fleet_that_is_killed_comes_back_on_the_instances_it_moved_to(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with running_fleet(plane, tmp_path, agents=1, interval_seconds=0.3):
+        (home,) = (await registered(plane, 1)).values()
+        kind, az = plane.of("register")[0].body["instance_type"], "us-east-1b"
+        expected = {"expected_instance_id": home, "expected_pool": None, "epoch": 1}
+        plane.order({**switch_command(**expected), "target_pool": f"{kind}.{az}"})
+        await eventually(lambda: bool(plane.of("switch-report")), within_seconds=10)
+    report = plane.of("switch-report")[0].body
+    moved_to = report["new_instance"]["instance_id"]
+    assert report["old_instance"]["instance_id"] == home
+
+    plane.calls.clear()
+    async with running_fleet(plane, tmp_path, agents=1, interval_seconds=0.3):
+        await eventually(lambda: len(plane.of("register")) == 2, within_seconds=10)
+    assert {call.body["instance_id"] for call in plane.of("register")} == {home, moved_to}
+
+
+async def test_an_interrupted_agent_tells_of_it_and_ends_with_its_instance(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    async with running_fleet(plane, tmp_path, agents=3, interval_seconds=0.3):
+        instances = await registered(plane, 3)
+        await eventually(lambda: len(beating(plane)) == 3, within_seconds=5)
+        for name in instances:
+            Control(tmp_path).interrupt(name)
+        await eventually(lambda: bool(plane.of("termination-imminent")), within_seconds=10)
+    told = plane.of("rebalance-recommendation")[0].body["instance_id"]
+    assert told in instances.values()
+    assert not Control(tmp_path).take_interrupted()
