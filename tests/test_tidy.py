@@ -53,12 +53,17 @@ OWN_FILES = {
         "invariants": "what must hold at every moment, for tests and for people",
     },
     "decision": {
+        "acting": "when a decision is acted upon by itself",
         "choices": "what each choice costs, and its gates",
+        "engine": "the models in use, their swap, an answer in time",
         "features": "evidence to the model's rows",
         "model": "the only file that knows the runtime of models",
+        "places": "where a pool lies, by its name",
         "prior": "what AWS publishes, as rates before evidence",
+        "questions": "evidence, model and rules put together",
         "reasons": "a decision in words",
         "recordings": "recorded markets as files, to train and to back-test",
+        "records": "a decision as it is kept, told and shown",
     },
     "gateway": {
         "auth": "tokens, roles and rates come before every route",

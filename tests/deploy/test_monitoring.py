@@ -10,12 +10,20 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 import chassis.metrics
+import commands.metrics
+import decision.metrics
 import gateway.metrics
 import heartbeat.metrics
 from chassis.health import Health, OperationsServer
 from tests.deploy.files import DEPLOY, OPERATIONS_PORT, ROOT, SETTINGS
 
-MODULES = (chassis.metrics, gateway.metrics, heartbeat.metrics)
+MODULES = (
+    chassis.metrics,
+    commands.metrics,
+    decision.metrics,
+    gateway.metrics,
+    heartbeat.metrics,
+)
 ENDS = {
     "counter": ("_total",),
     "gauge": ("",),

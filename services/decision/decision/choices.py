@@ -174,7 +174,7 @@ def _as_recommended(pool: Pool, standing: Standing) -> Pool:
 
 def _savings_gate(price: float, ondemand_price: float, policy: Policy) -> Gate:
     """Savings are measured against on-demand."""
-    saved = 100.0 * (1.0 - price / ondemand_price)
+    saved = 100.0 * (1.0 - price / ondemand_price) if ondemand_price else 0.0
     limit = ondemand_price * (1.0 - policy.min_savings_percent / 100.0)
     passed = price <= limit * (1.0 + ROUNDING)
     return Gate("min_savings_percent", saved, policy.min_savings_percent, passed)

@@ -27,6 +27,8 @@ _U, _U_UNKNOWN = NAMES.index("u"), NAMES.index("u_unknown")
 
 FULL_PRICE_HISTORY_HOURS = 24.0
 VOLATILITY_WITHOUT_HISTORY = 0.004
+LEAST_PRICE = 1e-6
+"""USD per hour below which a price is not told apart from nothing; a logarithm needs one."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def price_history(changed_at: Floats, prices: Floats, at: float) -> tuple[float,
         return hours, VOLATILITY_WITHOUT_HISTORY
     moments = at - np.arange(min(int(hours), int(HISTORY_HOURS)), -1, -1.0)
     current = np.searchsorted(changed_at[:known], moments, side="right") - 1
-    return hours, float(np.std(np.diff(np.log(prices[current]))))
+    return hours, float(np.std(np.diff(np.log(np.maximum(prices[current], LEAST_PRICE)))))
 
 
 def _sum_by(group: Integers, values: Floats) -> Floats:

@@ -82,11 +82,17 @@ class Model:
         return self.card.version
 
     def risks(self, rows: Rows) -> list[Risk]:
-        """The risk of each feature row [n, 10]."""
+        """The risk of each feature row [n, 10]; raises `ModelError`."""
         if not len(rows):
             return []
-        outputs = self._session.run(list(OUTPUTS), {INPUT: rows})
-        return [Risk(*row) for row in np.concatenate(outputs, axis=1).tolist()]
+        try:
+            outputs = self._session.run(list(OUTPUTS), {INPUT: rows})
+        except Exception as error:  # The runtime's errors have no public base class.
+            raise ModelError("The model fails on a row of features.") from error
+        risks = np.concatenate(outputs, axis=1)
+        if not np.isfinite(risks).all():
+            raise ModelError("The model's risks are no numbers.")
+        return [Risk(*row) for row in risks.tolist()]
 
 
 def card_path(path: Path) -> Path:
@@ -157,9 +163,6 @@ def _assert_sane(model: Model) -> None:
     """Rows from a calm pool's to a torn one's must give risks between 0 and 1."""
     rows = np.zeros((3, len(NAMES)), np.float32)
     rows[:, 0] = np.log([1e-5, 1e-2, 2.0])
-    try:
-        risks = model.risks(rows)
-    except Exception as error:
-        raise ModelError("The model fails on a plain row of features.") from error
+    risks = model.risks(rows)
     if not all(0.0 <= value <= 1.0 for risk in risks for value in (*risk[1:4], risk.horizon)):
         raise ModelError("The model's risks do not lie between 0 and 1.")

@@ -2,7 +2,8 @@
 
 from decision.choices import HORIZON_HOURS, Choice, Gate
 from decision.features import FULL_PRICE_HISTORY_HOURS
-from decision.rules import Decision, Recommendation
+from decision.rules import Decision
+from spotkeeper_contracts.decisions import Recommendation
 
 
 def reason_for(decision: Decision) -> str:
@@ -12,7 +13,9 @@ def reason_for(decision: Decision) -> str:
     ]
     refused = _cheapest_refused(decision)
     if refused:
-        parts.append(f"{refused.name} would cost less, but {_broken(refused)}")
+        costs_less = refused.cost < decision.chosen.cost
+        how = "would cost less, but" if costs_less else "is no choice:"
+        parts.append(f"{refused.name} {how} {_broken(refused)}")
     pool = decision.chosen.pool
     if pool and pool.history_hours < FULL_PRICE_HISTORY_HOURS:
         parts.append("no history for pool, using advisor prior")
@@ -45,8 +48,16 @@ def _moves(decision: Decision) -> str:
 
 
 def _cheapest_refused(decision: Decision) -> Choice | None:
-    """The choice that would have been made if gates were open."""
-    refused = [c for c in decision.choices if not c.allowed and c.cost < decision.chosen.cost]
+    """The choice that would have been made if gates were open; or else, of no other pool, why."""
+    others = decision.choices[1:] if decision.choices else ()
+    to_pools = [choice for choice in others if choice.pool]
+    none_is_open = not any(choice.allowed for choice in to_pools)
+    refused = [
+        choice
+        for choice in decision.choices
+        if not choice.allowed
+        if choice.cost < decision.chosen.cost or (choice in to_pools and none_is_open)
+    ]
     return min(refused, key=lambda choice: choice.cost, default=None)
 
 

@@ -80,6 +80,12 @@ def region_of(az: str) -> str:
     return found.group() if found else az
 
 
+def zone_in(pool_id: str) -> str | None:
+    """The zone that a pool's name tells of."""
+    found = _AZ.search(pool_id)
+    return found.group() if found else None
+
+
 def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str, str] | None:
     """The instance type and zone that a pool's name tells of, as `type.az` and the like do.
 
@@ -88,10 +94,9 @@ def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str
     by_name = {f"{instance_type}.{az}": (instance_type, az) for instance_type, az in known}
     if pool_id in by_name:
         return by_name[pool_id]
-    zone = _AZ.search(pool_id)
-    if zone is None:
+    az = zone_in(pool_id)
+    if az is None:
         return None
-    az = zone.group()
     rest = pool_id.replace(az, " ")
     if found := _TYPE.search(rest):
         return found.group(), az

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 from decision.choices import (
@@ -17,17 +16,10 @@ from decision.choices import (
     move_of,
 )
 from decision.features import FULL_PRICE_HISTORY_HOURS
+from spotkeeper_contracts.decisions import Recommendation
 
 CONFIDENCE = (0.5, 0.99)
 CONFIDENCE_WITHOUT_HISTORY = 0.6
-
-
-class Recommendation(StrEnum):
-    """What is recommended."""
-
-    STAY = "stay"
-    SWITCH = "switch"
-    SWITCH_TO_ONDEMAND = "switch_to_ondemand"
 
 
 def decide(

@@ -1,0 +1,84 @@
+"""The automatic loop: from a decision to a switch that the registry's gate lets through or not."""
+
+from datetime import timedelta
+
+from chassis.log import get_logger
+from chassis.transaction import Tx
+from decision import acting, metrics
+from decision.handlers.found import known_agent
+from decision.store import contexts
+from spotkeeper_contracts.commands import (
+    CommandFinished,
+    CommandQueued,
+    CommandType,
+    Priority,
+    Trigger,
+)
+from spotkeeper_contracts.decisions import DecisionMade
+from spotkeeper_contracts.switches import IssueSwitch
+
+log = get_logger()
+REASON_LENGTH = 255
+
+
+async def decision_made(event: DecisionMade, tx: Tx) -> None:
+    """Ask for the switch that was decided, unless too many of the client's agents switch already.
+
+    An agent whose last switch is still open is left to it. A move that flees risk waits for nobody.
+    """
+    too_old = tx.now - event.at > timedelta(seconds=tx.settings.decision_fresh_seconds)
+    if not event.will_auto_execute or too_old:
+        return
+    agent = await known_agent(event.agent_id, event.client_id, tx)
+    if agent is None or agent.state.deleted or agent.row is None:
+        return
+    is_open = agent.row["open_until"] is not None and agent.row["open_until"] > tx.now
+    if not event.urgent:
+        if is_open:
+            return
+        fleet = await contexts.fleet_for_update(tx.db, agent.client_id, at=tx.now)
+        most = acting.switches_at_once(fleet["agents"], tx.settings.switching_share)
+        if fleet["switching"] >= most:
+            metrics.SWITCHES_HELD_BACK.inc()
+            log.info("switch held back", agent_id=str(agent.id), switching=fleet["switching"])
+            return
+        heard_by = tx.now + timedelta(seconds=tx.settings.issue_pending_seconds)
+        await contexts.change(tx.db, agent.id, open_command_id=None, open_until=heard_by)
+    metrics.SWITCHES_ISSUED.labels(str(event.urgent).lower()).inc()
+    tx.emit(
+        IssueSwitch(
+            agent_id=agent.id,
+            client_id=agent.client_id,
+            target_pool=event.target_pool,
+            target_mode=event.target_mode,
+            trigger=Trigger.AUTOMATIC,
+            urgent=event.urgent,
+            reason=event.reason[:REASON_LENGTH],
+            confidence=event.confidence,
+            max_price=event.max_price,
+        )
+    )
+
+
+async def command_queued(event: CommandQueued, tx: Tx) -> None:
+    """A switch of the loop that saves money is open until its command has ended."""
+    command = event.command
+    is_switch = command.command_type is CommandType.SWITCH
+    if not is_switch or command.parameters.trigger is not Trigger.AUTOMATIC:
+        return
+    if command.priority >= Priority.URGENT:
+        return
+    agent = await known_agent(event.agent_id, event.client_id, tx)
+    if agent is not None:
+        await contexts.change(
+            tx.db, agent.id, open_command_id=command.command_id, open_until=command.expires_at
+        )
+
+
+async def command_finished(event: CommandFinished, tx: Tx) -> None:
+    """The agent's next switch may follow."""
+    agent = await known_agent(event.agent_id, event.client_id, tx)
+    if agent is None or agent.row is None:
+        return
+    if agent.row["open_command_id"] == event.command.command_id:
+        await contexts.change(tx.db, agent.id, open_command_id=None, open_until=None)

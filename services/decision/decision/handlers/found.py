@@ -1,0 +1,140 @@
+"""The agent that a message speaks of, as the newest of all that was told of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.transaction import Tx
+from decision.places import Place, place_of
+from decision.store import contexts, evidence, pools
+from decision.store.rows import Row
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.values import AgentStatus, PurchaseMode
+
+NOTICE_HOLDS = timedelta(minutes=10)
+"""For so long a notice of termination, which comes two minutes before, keeps an agent away."""
+REBALANCE_HOLDS = timedelta(hours=1)
+GONE = (AgentStatus.OFFLINE, AgentStatus.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An agent, with what happened to it; `row` is None if nothing did that was kept."""
+
+    row: Row | None
+    state: AgentState
+
+    @property
+    def id(self) -> UUID:
+        """The agent's id."""
+        return self.state.agent_id
+
+    @property
+    def client_id(self) -> UUID:
+        """The client that the agent belongs to."""
+        return self.state.client_id
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether an interruption threw it out of spot and it has not been back since."""
+        return bool(self.row and self.row["recovering"])
+
+    def is_interrupted(self, now: datetime) -> bool:
+        """Whether its instance was given notice."""
+        return self._happened("noticed", NOTICE_HOLDS, now)
+
+    def has_rebalance(self, now: datetime) -> bool:
+        """Whether AWS recommended to leave, not long ago."""
+        return self._happened("rebalance", REBALANCE_HOLDS, now)
+
+    def uptime_hours(self, now: datetime) -> float | None:
+        """For how long its instance runs, if a decide request told."""
+        if self.row is None or self.row["running_since"] is None:
+            return None
+        if self.row["running_instance_id"] != self.state.instance_id:
+            return None
+        since: datetime = self.row["running_since"]
+        return max(0.0, (now - since) / timedelta(hours=1))
+
+    def place_of(self, pool_id: str) -> Place:
+        """Where a pool lies that the agent speaks of."""
+        state = self.state
+        return place_of(pool_id, instance_type=state.instance_type, region=state.region)
+
+    def _happened(self, what: str, holds: timedelta, now: datetime) -> bool:
+        if self.row is None or self.row[f"{what}_at"] is None:
+            return False
+        same = self.row[f"{what}_instance_id"] == self.state.instance_id
+        return bool(same and now - self.row[f"{what}_at"] < holds)
+
+
+async def known_agent(agent_id: UUID, client_id: UUID, tx: Tx) -> Known | None:
+    """An agent that was told of before, locked."""
+    row = await contexts.for_update(tx.db, agent_id, client_id)
+    return None if row is None else Known(row, AgentState.model_validate(row["state"]))
+
+
+async def agent_as_told(state: AgentState, tx: Tx) -> Known:
+    """The agent, locked, by this state or by a newer one."""
+    known = await known_agent(state.agent_id, state.client_id, tx)
+    if known is None or known.state.revision < state.revision:
+        row = await contexts.advance(tx.db, state)
+        if row is None:  # Another transaction made the row known in between.
+            known = await known_agent(state.agent_id, state.client_id, tx)
+        else:
+            known = Known(row, state)
+            await _follow(known, tx)
+    assert known is not None, f"agent {state.agent_id} belongs to another client"
+    return known
+
+
+async def agent_to_change(request: AgentQuestion, tx: Tx) -> Known:
+    """The agent that a request is about, locked; raises `Refused` with 410 if it was deleted."""
+    agent = await agent_as_told(request.agent, tx)
+    return _existing(agent)
+
+
+async def agent_to_read(request: AgentQuestion, tx: Tx) -> Known:
+    """The agent that a question is about; nothing is kept. Raises `Refused` as above."""
+    row = await contexts.context(tx.db, request.agent_id, request.client_id)
+    state = request.agent
+    if row is not None and row["revision"] > state.revision:
+        state = AgentState.model_validate(row["state"])
+    return _existing(Known(row, state))
+
+
+def _existing(agent: Known) -> Known:
+    if agent.state.deleted:
+        raise Refused("AGENT_DELETED", "The agent was deleted", 410)
+    return agent
+
+
+async def _follow(agent: Known, tx: Tx) -> None:
+    """Note which instance runs in which spot pool, and since when."""
+    state = agent.state
+    runs = state.instance_id is not None and not state.deleted and state.status not in GONE
+    pool_id = state.current_pool_id if state.current_mode is PurchaseMode.SPOT else None
+    stay = await evidence.open_stay(tx.db, agent.id, agent.client_id)
+    there = (state.instance_id, pool_id) if runs and pool_id is not None else None
+    if there == (stay and (stay["instance_id"], stay["pool_id"])):
+        return
+    if stay is not None:
+        await evidence.end_stay(tx.db, agent.id, at=tx.now)
+    if there is None:
+        return
+    assert state.instance_id is not None
+    assert pool_id is not None
+    place = agent.place_of(pool_id)
+    await pools.add(tx.db, agent.client_id, {pool_id: place}, at=tx.now)
+    await evidence.begin_stay(
+        tx.db,
+        id=tx.new_id(),
+        client_id=agent.client_id,
+        agent_id=agent.id,
+        instance_id=state.instance_id,
+        group=place.group,
+        pool_id=pool_id,
+        at=tx.now,
+    )

@@ -1,0 +1,155 @@
+"""The models: published, withdrawn, taken up by this process, and judged by what came of them."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from chassis import clock
+from chassis.transaction import Tx
+from decision.engine import Engine, Published, engine_of
+from decision.model import ModelCard, ModelError, checked
+from decision.store import models as store
+from decision.store.rows import Row
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.models import (
+    GetModelReport,
+    ListModels,
+    ModelAnswer,
+    ModelDetail,
+    ModelList,
+    ModelRecord,
+    ModelReport,
+    PublishModel,
+    WithdrawModel,
+)
+
+LOOK_SECONDS = 0.9
+"""However many lanes sweep, a process looks for models about once a second."""
+
+
+async def engine_of_now(tx: Tx) -> Engine:
+    """This process's engine; the first to ask has it load its models."""
+    engine = engine_of(tx.settings)
+    if engine.looked_at is None:
+        async with engine.opening:
+            await look_at_models(engine, tx)
+    return engine
+
+
+async def look_at_models(engine: Engine, tx: Tx) -> None:
+    """Take up what was published, and another file, if there is one."""
+    if engine.looked_at is not None and clock.monotonic() < engine.looked_at + LOOK_SECONDS:
+        return
+    published = await store.in_roles(tx.db)
+    for slot in engine.slots:
+        await asyncio.to_thread(slot.look_at_file)
+        sha256 = published.get(slot.role)
+        if sha256 == slot.published_seen:
+            continue
+        row = sha256 and await store.content(tx.db, sha256)
+        found = Published(sha256, row["onnx"], row["card"]) if sha256 and row else None
+        await asyncio.to_thread(slot.publish, found)
+    engine.looked_at = clock.monotonic()
+
+
+async def publish_model(request: PublishModel, tx: Tx) -> ModelAnswer:
+    """Keep a model that passes every check, and give it the role."""
+    content, card = _checked(request)
+    detail = ModelDetail(
+        sha256=card.sha256,
+        version=card.version,
+        size_bytes=len(content),
+        role=request.role,
+        published_by=tx.actor,
+        timestamp=tx.now,
+    )
+    await store.publish(
+        tx.db,
+        request.role,
+        sha256=card.sha256,
+        version=card.version,
+        size_bytes=len(content),
+        onnx=content,
+        card=card.model_dump(mode="json"),
+        published_by=tx.actor,
+        published_at=tx.now,
+    )
+    return ModelAnswer(model=detail)
+
+
+async def withdraw_model(request: WithdrawModel, tx: Tx) -> ModelAnswer:
+    """Let the engines' own file decide (or nothing watch) again."""
+    row = await store.withdraw(tx.db, request.role)
+    if row is None:
+        raise Refused("MODEL_NOT_FOUND", "No model is published for this role", 404)
+    return ModelAnswer(model=_detail_of(row))
+
+
+async def list_models(request: ListModels, tx: Tx) -> ModelList:
+    """All published models, newest first."""
+    return ModelList(models=[_detail_of(row) for row in await store.all_models(tx.db)])
+
+
+async def get_model_report(request: GetModelReport, tx: Tx) -> ModelReport:
+    """Promise and outcome by model version."""
+    since = tx.now - timedelta(days=request.days)
+    switched = {r["model_version"]: r for r in await store.switched(tx.db, at=tx.now, since=since)}
+    return ModelReport(
+        active=_records(await store.decided(tx.db, at=tx.now, since=since), switched),
+        shadow=_records(await store.watched(tx.db, at=tx.now, since=since), {}),
+        as_of=tx.now,
+    )
+
+
+def _checked(request: PublishModel) -> tuple[bytes, ModelCard]:
+    """The model's bytes and card; raises `Refused` with 400 and what is wrong with which."""
+    try:
+        content = base64.b64decode(request.onnx, validate=True)
+    except binascii.Error as error:
+        raise _invalid("onnx", "The model must be given in Base64") from error
+    try:
+        card = ModelCard.model_validate(request.card)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in ("card", *first["loc"]))
+        raise _invalid(place, first["msg"]) from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise _invalid("card.sha256", "The card is of another model")
+    try:
+        checked(content, card)
+    except ModelError as error:
+        raise _invalid("onnx", str(error)) from error
+    return content, card
+
+
+def _invalid(field: str, text: str) -> Refused:
+    return Refused("VALIDATION_FAILED", "Validation failed", 400, {field: [text]})
+
+
+def _detail_of(row: Row) -> ModelDetail:
+    told = {name: row[name] for name in ModelDetail.model_fields if name != "timestamp"}
+    return ModelDetail(**told, timestamp=row["published_at"])
+
+
+def _records(rows: Sequence[Row], switched: dict[str, Row]) -> list[ModelRecord]:
+    return [_record(row, switched.get(row["model_version"])) for row in rows]
+
+
+def _record(row: Row, switched: Row | None) -> ModelRecord:
+    return ModelRecord(
+        model_version=row["model_version"],
+        decisions=row["decisions"],
+        rated_hours=row["rated_hours"],
+        expected_interruptions=row["expected"],
+        interruptions=row["interruptions"],
+        brier_score=row["brier_score"],
+        switches=switched["switches"] if switched else 0,
+        promised_savings_per_hour=switched and switched["promised"],
+        realised_savings_per_hour=switched and switched["realised"],
+        interrupted_switches=switched["interrupted"] if switched else 0,
+    )

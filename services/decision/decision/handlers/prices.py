@@ -1,0 +1,67 @@
+"""Prices that agents report, at length or with their heartbeats."""
+
+import math
+
+from chassis.transaction import Tx
+from decision import metrics
+from decision.handlers.found import agent_to_change, known_agent
+from decision.places import Place
+from decision.store import contexts, pools
+from decision.store.pools import Told
+from spotkeeper_contracts.decisions import PricesRecorded, ReportPricing
+from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange
+from spotkeeper_contracts.values import PurchaseMode
+
+PRICE_LIMIT = 1000.0
+
+
+async def report_pricing(request: ReportPricing, tx: Tx) -> PricesRecorded:
+    """Keep reported prices, each at its moment; one that lies ahead counts as of now."""
+    agent = await agent_to_change(request, tx)
+    report = request.report
+    places = {
+        price.pool_id: Place(report.instance_type, report.region, price.az)
+        for price in report.spot_prices
+    }
+    await pools.add(tx.db, agent.client_id, places, at=tx.now)
+    told = [
+        Told(
+            price.pool_id,
+            places[price.pool_id].group,
+            price.price,
+            tx.now if price.timestamp is None else min(price.timestamp, tx.now),
+        )
+        for price in report.spot_prices
+    ]
+    kept = await pools.keep_prices(tx.db, agent.client_id, told, ondemand=report.on_demand_price)
+    metrics.PRICES_RECORDED.labels("report").inc(kept)
+    same = (report.instance_type, report.region) == (agent.state.instance_type, agent.state.region)
+    if same:
+        await contexts.change(tx.db, agent.id, ondemand_price=report.on_demand_price)
+    return PricesRecorded(records_inserted=kept)
+
+
+async def agent_told_prices(event: AgentCameOnline | AgentReportedChange, tx: Tx) -> None:
+    """Keep the prices that came with a heartbeat."""
+    agent = await known_agent(event.agent_id, event.client_id, tx)
+    if agent is None or agent.state.deleted:
+        return
+    ondemand = event.ondemand_price if _is_price(event.ondemand_price) else None
+    if ondemand is not None:
+        await contexts.change(tx.db, agent.id, ondemand_price=ondemand)
+    if (event.current_mode or agent.state.current_mode) is not PurchaseMode.SPOT:
+        return
+    pool_id = event.current_pool_id or agent.state.current_pool_id
+    if pool_id is None or event.spot_price is None or not _is_price(event.spot_price):
+        return
+    place = agent.place_of(pool_id)
+    await pools.add(tx.db, agent.client_id, {pool_id: place}, at=tx.now)
+    told = Told(pool_id, place.group, event.spot_price, min(event.last_heartbeat_at, tx.now))
+    kept = await pools.keep_prices(
+        tx.db, agent.client_id, [told], ondemand=ondemand, only_changes_at=tx.now
+    )
+    metrics.PRICES_RECORDED.labels("heartbeat").inc(kept)
+
+
+def _is_price(price: float | None) -> bool:
+    return price is not None and math.isfinite(price) and 0.0 <= price <= PRICE_LIMIT

@@ -1,0 +1,180 @@
+"""What the clock brings about: models are looked at, pools rated, old rows forgotten."""
+
+import socket
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from chassis import clock
+from chassis.transaction import Tx
+from decision import metrics
+from decision.engine import Engine
+from decision.features import candidate_rows, price_history
+from decision.handlers.asking import HOUR, evidence_of
+from decision.handlers.models import engine_of_now, look_at_models
+from decision.store import pools, retention
+from decision.store.rows import Row
+from spotkeeper_contracts.pools import EngineState, PoolState
+
+POOLS_AT_ONCE = 50
+PRICES_AT_ONCE = 2_000
+ROWS_AT_ONCE = 1_000
+FORGET_SECONDS = 60.0
+RISK_STEP = 0.05
+"""A risk that changed by less than this share is not told anew."""
+TELL_AT_LEAST = timedelta(hours=1)
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+_forgot_at = float("-inf")
+
+
+async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
+    """Do what is due; tells whether more is."""
+    engine = await engine_of_now(tx)
+    await look_at_models(engine, tx)
+    await _tell_of_engine(engine, tx)
+    seen = await pools.see_new_prices(tx.db, partitions, at=tx.now, limit=PRICES_AT_ONCE)
+    due = await pools.due(tx.db, partitions, at=tx.now, limit=POOLS_AT_ONCE)
+    by_client = defaultdict(list)
+    for pool in due:
+        by_client[pool["client_id"]].append(pool)
+    for of_client in by_client.values():
+        await _rate(of_client, engine, tx)
+    await _forget(tx)
+    return len(due) == POOLS_AT_ONCE or seen >= PRICES_AT_ONCE
+
+
+async def _tell_of_engine(engine: Engine, tx: Tx) -> None:
+    """Say how the engine is: now and then, and at once when that changes."""
+    is_due = clock.monotonic() >= engine.told_at + tx.settings.engine_state_seconds
+    if is_due:
+        await engine.recover()
+    model = engine.active.model
+    told = (engine.is_healthy, model and model.version)
+    metrics.ENGINE_HEALTHY.set(engine.is_healthy)
+    if told == engine.told and not is_due:
+        return
+    engine.told, engine.told_at = told, clock.monotonic()
+    tx.emit(
+        EngineState(
+            instance=tx.settings.engine_name or socket.gethostname(),
+            revision=_revision(tx.now),
+            model_version=model and model.version,
+            model_loaded=model is not None,
+            healthy=engine.is_healthy,
+            at=tx.now,
+        )
+    )
+
+
+async def _rate(due: Sequence[Row], engine: Engine, tx: Tx) -> None:
+    """Rate pools of one client by all that is known of their groups, and tell what changed."""
+    client_id = due[0]["client_id"]
+    priors = {
+        pool["pool_group"]: engine.prior_per_h(pool["instance_type"], pool["region"])
+        for pool in due
+    }
+    known = await pools.known(tx.db, client_id, sorted(priors))
+    keys = [(pool["pool_group"], pool["pool_id"]) for pool in known]
+    rows = candidate_rows(await evidence_of(client_id, keys, priors, tx))
+    risks = await engine.rate(rows)
+    for pool in due:
+        number = keys.index((pool["pool_group"], pool["pool_id"]))
+        risk = risks[number].hour if risks else pool["risk_1h"]
+        await _keep_rating(pool, risk, tx)
+
+
+async def _keep_rating(pool: Row, risk: float | None, tx: Tx) -> None:
+    rated = await _priced(pool, tx) | {"risk_1h": risk}
+    is_new = _is_news(pool, rated)
+    await pools.rate(
+        tx.db,
+        pool,
+        **rated,
+        told_at=tx.now if is_new else pool["told_at"],
+        due_at=tx.now + timedelta(seconds=tx.settings.pool_rating_seconds),
+    )
+    if is_new:
+        tx.emit(
+            PoolState(
+                pool_id=pool["pool_id"],
+                client_id=pool["client_id"],
+                revision=_revision(tx.now),
+                instance_type=pool["instance_type"],
+                region=pool["region"],
+                az=pool["az"],
+                price_usd_per_hour=rated["price_usd_per_hour"],
+                ondemand_usd_per_hour=rated["ondemand_usd_per_hour"],
+                risk_1h=min(max(risk or 0.0, 0.0), 1.0),
+                as_of=rated["priced_at"] or tx.now,
+            )
+        )
+
+
+async def _priced(pool: Row, tx: Tx) -> dict[str, object]:
+    """What the pool's prices come to by now."""
+    prices = await pools.prices_of(tx.db, pool, at=tx.now)
+    if not prices:
+        return {}
+    last = prices[-1]
+    ondemand = next(
+        (
+            row["ondemand_usd_per_hour"]
+            for row in reversed(prices)
+            if row["ondemand_usd_per_hour"] is not None
+        ),
+        None,
+    )
+    hours = np.array([(row["at"] - EPOCH) / HOUR for row in prices])
+    values = np.array([row["price_usd_per_hour"] for row in prices])
+    _, volatility = price_history(hours, values, (tx.now - EPOCH) / HOUR)
+    return {
+        "price_usd_per_hour": last["price_usd_per_hour"],
+        "ondemand_usd_per_hour": ondemand,
+        "priced_at": last["at"],
+        "first_priced_at": min(prices[0]["at"], pool["first_priced_at"] or prices[0]["at"]),
+        "volatility": volatility,
+    }
+
+
+def _is_news(pool: Row, rated: Mapping[str, object]) -> bool:
+    """Whether others should hear of the rating. A pool whose zone nobody knows is kept to us."""
+    risk, before = rated["risk_1h"], pool["risk_1h"]
+    if risk is None or pool["az"] is None:
+        return False
+    if pool["told_at"] is None or before is None:
+        return True
+    assert isinstance(risk, float)
+    if abs(risk - before) > RISK_STEP * before:
+        return True
+    new = {**pool, **rated}
+    names = ("price_usd_per_hour", "ondemand_usd_per_hour")
+    if any(new[name] != pool[name] for name in names):
+        return True
+    return new["priced_at"] is not None and new["priced_at"] - pool["told_at"] > TELL_AT_LEAST
+
+
+async def _forget(tx: Tx) -> None:
+    """Forget what is old, a little at a time."""
+    global _forgot_at
+    if clock.monotonic() < _forgot_at + FORGET_SECONDS:
+        return
+    _forgot_at = clock.monotonic()
+    days = {
+        "prices": tx.settings.price_retention_days,
+        "events": tx.settings.evidence_retention_days,
+        "stays": tx.settings.evidence_retention_days,
+        "decisions": tx.settings.decision_retention_days,
+    }
+    before = {table: tx.now - timedelta(days=count) for table, count in days.items()}
+    gone = await retention.forget(tx.db, before, limit=ROWS_AT_ONCE)
+    gone += await retention.thin_prices(tx.db, at=tx.now, limit=ROWS_AT_ONCE)
+    if gone >= ROWS_AT_ONCE:
+        _forgot_at = float("-inf")
+
+
+def _revision(now: datetime) -> int:
+    """Seconds since 1970: what several clients' fleets tell of one pool has one order."""
+    return int(now.timestamp())

@@ -1,0 +1,90 @@
+"""What is forgotten, and which old prices are thinned out; a limited number of rows at a time."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, literal_column, select, tuple_
+
+from chassis.query import Connection, Query
+from decision.store.rows import LIMIT, SINCE
+from decision.tables import agent_decision_history, pool_events, pool_prices, pool_stays
+
+THIN_AFTER = timedelta(days=2)
+"""Of prices older than this the last of each hour is kept: volatility counts hourly steps."""
+
+_pool = (pool_prices.c.client_id, pool_prices.c.pool_group, pool_prices.c.pool_id)
+_key = (*_pool, pool_prices.c.at)
+_later = pool_prices.alias("later")
+_same_pool = [_later.c[column.name] == column for column in _pool]
+_hour = func.date_trunc("hour", pool_prices.c.at, "UTC")
+_FORGET = {
+    "prices": Query(
+        delete(pool_prices).where(
+            tuple_(*_key).in_(
+                select(*_key)
+                .where(
+                    pool_prices.c.at < SINCE,
+                    # The newest price of a pool is known however old it is.
+                    select(_later.c.at).where(*_same_pool, _later.c.at > pool_prices.c.at).exists(),
+                )
+                .limit(LIMIT)
+            )
+        )
+    ),
+    "events": Query(
+        delete(pool_events).where(
+            tuple_(*pool_events.primary_key.columns).in_(
+                select(*pool_events.primary_key.columns)
+                .where(pool_events.c.at < SINCE)
+                .limit(LIMIT)
+            )
+        )
+    ),
+    "stays": Query(
+        delete(pool_stays).where(
+            pool_stays.c.id.in_(
+                select(pool_stays.c.id).where(pool_stays.c.ended_at < SINCE).limit(LIMIT)
+            )
+        )
+    ),
+    "decisions": Query(
+        delete(agent_decision_history).where(
+            agent_decision_history.c.id.in_(
+                select(agent_decision_history.c.id)
+                .where(agent_decision_history.c.decided_at < SINCE)
+                .limit(LIMIT)
+            )
+        )
+    ),
+}
+_THIN = Query(
+    delete(pool_prices).where(
+        tuple_(*_key).in_(
+            select(*_key)
+            .where(
+                pool_prices.c.at < SINCE,
+                select(_later.c.at)
+                .where(
+                    *_same_pool,
+                    _later.c.at > pool_prices.c.at,
+                    _later.c.at < _hour + literal_column("interval '1 hour'"),
+                )
+                .exists(),
+            )
+            .limit(LIMIT)
+        )
+    )
+)
+
+
+async def forget(db: Connection, before: Mapping[str, datetime], *, limit: int) -> int:
+    """Forget rows older than each table's moment; how many."""
+    count = 0
+    for table, moment in before.items():
+        count += await _FORGET[table].run(db, since=moment, limit=limit)
+    return count
+
+
+async def thin_prices(db: Connection, *, at: datetime, limit: int) -> int:
+    """Keep one price an hour of those that are old; how many went."""
+    return await _THIN.run(db, since=at - THIN_AFTER, limit=limit)

@@ -1,0 +1,182 @@
+"""The tables of the decision service: what the fleet saw, what was decided, what came of it.
+
+Everything belongs to one client: zones have other names for other accounts, and a pool's id is
+its client's own word. A `pool_group` is an instance type in a region; its pools are siblings.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.tables import bus_tables
+
+metadata = MetaData()
+Moment = DateTime(timezone=True)
+
+agent_contexts = Table(
+    "agent_contexts",
+    metadata,
+    Column("agent_id", Uuid, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    # The newest state of the agent that was seen, with its revision.
+    Column("revision", Integer, nullable=False),
+    Column("state", JSONB, nullable=False),
+    Column("ondemand_price", Float),
+    # By the last decide request: which instance runs, and since when.
+    Column("running_instance_id", Text),
+    Column("running_since", Moment),
+    # An interruption threw it out of spot, and it has not been back since.
+    Column("recovering", Boolean, nullable=False, server_default="false"),
+    Column("noticed_instance_id", Text),
+    Column("noticed_at", Moment),
+    Column("rebalance_instance_id", Text),
+    Column("rebalance_at", Moment),
+    # A switch of the automatic loop that saves money is open at most until then.
+    Column("open_command_id", Uuid),
+    Column("open_until", Moment),
+    Column("total_decisions", Integer, nullable=False, server_default="0"),
+    Column("switches_recommended", Integer, nullable=False, server_default="0"),
+    Column("confidence_sum", Float, nullable=False, server_default="0"),
+    Column("last_decision_at", Moment),
+    Index("agent_contexts_of_client", "client_id"),
+)
+
+agent_decision_history = Table(
+    "agent_decision_history",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("agent_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("instance_id", Text),
+    Column("decided_at", Moment, nullable=False),
+    Column("recommendation", Text, nullable=False),
+    Column("current_pool", Text),
+    Column("target_pool", Text),
+    Column("risk_score", Float, nullable=False),
+    Column("will_auto_execute", Boolean, nullable=False),
+    Column("outcome", Text),
+    Column("model_version", Text),
+    # The whole decision, as people see it.
+    Column("detail", JSONB, nullable=False),
+    Index("agent_decision_history_newest_first", "agent_id", "decided_at", "id"),
+    Index("agent_decision_history_decided_at", "decided_at"),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("client_id", Uuid, primary_key=True),
+    Column("pool_group", Text, primary_key=True),
+    Column("pool_id", Text, primary_key=True),
+    Column("partition", SmallInteger, nullable=False),
+    Column("instance_type", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("az", Text),
+    # What the last rating found.
+    Column("price_usd_per_hour", Float),
+    Column("ondemand_usd_per_hour", Float),
+    Column("priced_at", Moment),
+    Column("first_priced_at", Moment),
+    Column("volatility", Float),
+    Column("risk_1h", Float),
+    # When it was told last, and when to rate it again.
+    Column("told_at", Moment),
+    Column("due_at", Moment, nullable=False),
+    Index("pools_due", "partition", "due_at"),
+)
+
+pool_prices = Table(
+    "pool_prices",
+    metadata,
+    Column("client_id", Uuid, primary_key=True),
+    Column("pool_group", Text, primary_key=True),
+    Column("pool_id", Text, primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("partition", SmallInteger, nullable=False),
+    Column("price_usd_per_hour", Float, nullable=False),
+    Column("ondemand_usd_per_hour", Float),
+    # Whether no rating has seen it yet.
+    Column("is_new", Boolean, nullable=False, server_default="true"),
+    Index("pool_prices_new", "partition", postgresql_where=text("is_new")),
+    Index("pool_prices_at", "at"),
+)
+
+pool_events = Table(
+    "pool_events",
+    metadata,
+    # One event of a kind per instance, whoever tells of it.
+    Column("client_id", Uuid, primary_key=True),
+    Column("instance_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("agent_id", Uuid, nullable=False),
+    Column("pool_group", Text, nullable=False),
+    Column("pool_id", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("pool_events_of_group", "client_id", "pool_group", "at"),
+    Index("pool_events_at", "at"),
+)
+
+pool_stays = Table(
+    "pool_stays",
+    metadata,
+    # Which instance ran in which spot pool, from when to when.
+    Column("id", Uuid, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    Column("agent_id", Uuid, nullable=False),
+    Column("instance_id", Text, nullable=False),
+    Column("pool_group", Text, nullable=False),
+    Column("pool_id", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("pool_stays_open", "agent_id", unique=True, postgresql_where=text("ended_at is null")),
+    Index("pool_stays_of_group", "client_id", "pool_group", "ended_at"),
+    Index("pool_stays_of_instance", "client_id", "instance_id", "started_at"),
+)
+
+switch_outcomes = Table(
+    "switch_outcomes",
+    metadata,
+    Column("switch_id", Uuid, primary_key=True),
+    Column("agent_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("trigger", Text, nullable=False),
+    # planned, forced or recovery: only planned moves count towards the limits.
+    Column("kind", Text, nullable=False),
+    # The decision that it follows from, and what that promised.
+    Column("decision_id", Uuid),
+    Column("model_version", Text),
+    Column("promised_savings_per_hour", Float),
+    Column("realised_savings_per_hour", Float),
+    Column("instance_id", Text, nullable=False),
+    Column("completed_at", Moment, nullable=False),
+    Index("switch_outcomes_of_agent", "agent_id", "completed_at"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("role", Text),
+    Column("onnx", LargeBinary, nullable=False),
+    Column("card", JSONB, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    Index("models_role", "role", unique=True, postgresql_where=text("role is not null")),
+)
+
+bus_tables(metadata)

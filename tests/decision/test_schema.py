@@ -1,0 +1,51 @@
+"""The schema is the migrations' and nobody else's, and every statement fits it."""
+
+import importlib
+import pkgutil
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import decision.store
+from chassis.query import Query
+from chassis.testing import Scene
+from decision.tables import metadata
+
+MODULES = [
+    importlib.import_module(f"decision.store.{module.name}")
+    for module in pkgutil.iter_modules(decision.store.__path__)
+]
+QUERIES = {
+    f"{module.__name__}.{name}": query
+    for module in MODULES
+    for name, query in vars(module).items()
+    if isinstance(query, Query)
+}
+
+
+async def test_the_migrated_schema_is_the_declared_one(addresses: dict[str, str]) -> None:
+    address = addresses["decision"].replace("postgresql://", "postgresql+asyncpg://", 1)
+    engine = create_async_engine(address)
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
+        )
+    await engine.dispose()
+    assert differences == []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_every_statement_fits_the_schema(decided: Scene, name: str) -> None:
+    await decided.db.raw.prepare(QUERIES[name].sql)
+
+
+async def test_no_other_role_reads_the_decision_tables(addresses: dict[str, str]) -> None:
+    stranger = await asyncpg.connect(addresses["heartbeat"])
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await stranger.fetch("select * from decision.pools")
+    finally:
+        await stranger.close()
