@@ -74,7 +74,7 @@ class Bus:
         process = await start_counter(self.stack.kafka, self.dsn, **settings)
         try:
             await eventually(
-                lambda: process.returncode is not None or is_ready(port), within_seconds=30
+                lambda: process.returncode is not None or is_ready(port), within_seconds=120
             )
             yield process
         finally:

@@ -5,17 +5,22 @@ import signal
 from collections.abc import Callable
 from uuid import UUID
 
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from chassis.asking import NoAnswer
+from chassis.closing import close
+from chassis.producer import BusUnavailable
+from chassis.topics import create_topics
+from spotkeeper_contracts.topics import AGENT_EVENTS
 from tests.chassis.conftest import Bus
-from tests.stack import EmbeddedStack
+from tests.stack import EmbeddedStack, eventually
 
 NewKey = Callable[[], UUID]
 
 
 async def tell_until_answered(bus: Bus, key: UUID, id: UUID) -> int:
     """Tell as a patient caller does: again, under the same id, until there is an answer."""
-    from chassis.asking import NoAnswer
-    from chassis.producer import BusUnavailable
-
     while True:
         try:
             return await bus.tell(key, "patience", id=id)
@@ -62,3 +67,18 @@ async def test_a_frozen_member_doubles_nothing_when_it_wakes(bus: Bus, new_key: 
         finally:
             frozen.send_signal(signal.SIGCONT)
         assert [await bus.count(key) for key in keys] == [2] * 40
+
+
+async def test_a_consumer_closes_while_a_fetch_waits_to_be_tried_again(
+    own_stack: EmbeddedStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = AIOKafkaConsumer(
+        AGENT_EVENTS.name, bootstrap_servers=own_stack.kafka, retry_backoff_ms=600_000
+    )
+    await create_topics(own_stack.kafka, [AGENT_EVENTS], replication_factor=1)
+    await consumer.start()
+    await consumer.getmany(timeout_ms=100)
+    await own_stack.broker.kill()
+    await eventually(lambda: "Failed fetch messages" in caplog.text, within_seconds=30)
+    await close(consumer)
+    await own_stack.broker.start()

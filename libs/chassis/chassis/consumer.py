@@ -10,6 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 
 from chassis import faults, metrics
+from chassis.closing import close
 from chassis.deadletter import DeadLetterGuard
 from chassis.envelope import Envelope, Unreadable, header
 from chassis.health import Health
@@ -97,7 +98,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.gather(reading, committing, stopped, return_exceptions=True)
             self._health.set(PART, ok=False, text="stopping")
             await self._stop_lanes()
-            await self._kafka.stop()
+            await close(self._kafka)
 
     async def _start(self) -> None:
         pause = self._settings.retry_seconds
@@ -107,7 +108,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._kafka.start()
             except (KafkaError, OSError) as error:
                 log.warning("no broker yet", error=str(error))
-                await self._kafka.stop()
+                await close(self._kafka)
                 self._kafka = self._member()  # One that failed to start cannot start again.
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._settings.retry_limit_seconds)

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from chassis.closing import close
 from chassis.log import get_logger
 from spotkeeper_contracts import PARTITIONS, Topic
 
@@ -91,7 +92,7 @@ class Reader:
                 log.exception("reader starts again behind the record that it failed on")
             finally:
                 self._connected = False
-                await kafka.stop()
+                await close(kafka)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _seek(self, kafka: AIOKafkaConsumer) -> None:
