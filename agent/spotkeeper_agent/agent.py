@@ -115,7 +115,10 @@ class Agent:
             log.warning("%s is not known any more and registers: %s", self._here.name, failure)
             standing.phase = Phase.UNKNOWN
             return pauses.until_next_try(1, failure.retry_after_seconds, self._chance)
-        return pauses.until_next_beat(self._pace.beat_seconds, self._chance)
+        seconds = self._pace.beat_seconds
+        if standing.phase is Phase.STANDBY:  # Nobody acts between its promotion and its next beat.
+            seconds = min(seconds, self._pace.look_seconds)
+        return pauses.until_next_beat(seconds, self._chance)
 
     async def _follow_config(self, answer: Answer) -> None:
         standing = self.standing

@@ -1,4 +1,4 @@
-"""What an agent does by itself, each in its own time, beside beating and carrying out orders.
+"""What an agent does by itself, each duty in its own time, beside beating and carrying out orders.
 
 The primary looks for announcements of AWS, terminates what is left behind, tells the prices that
 it sees, and asks for a decision. A standby tells how far it is, and ends itself if nobody wants it.
@@ -35,30 +35,28 @@ class Duties:
         self._is_synced = False
 
     async def do(self) -> None:
-        """Do each duty in its time, one after the other; one that fails is tried again soon."""
-        loop, chance, pace = asyncio.get_running_loop(), self._here.chance, self._here.pace
-        duties: list[tuple[Callable[[], Awaitable[None]], float]] = [
-            (self._look, pace.look_seconds),
-            (self._clean, pace.clean_seconds),
-            (self._decide, pace.decide_seconds),
-        ]
-        due = [loop.time() + pauses.until_first_beat(seconds, chance) for _, seconds in duties]
-        failures = [0 for _ in duties]
+        """Do each duty in its time, for ever; none waits for another that gets no answer."""
+        pace = self._here.pace
+        async with asyncio.TaskGroup() as duties:
+            duties.create_task(self._repeat(self._look, pace.look_seconds))
+            duties.create_task(self._repeat(self._clean, pace.clean_seconds))
+            duties.create_task(self._repeat(self._decide, pace.decide_seconds))
+
+    async def _repeat(self, act: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Do one duty again and again; after a failure soon."""
+        chance, failures = self._here.chance, 0
+        pause = pauses.until_first_beat(seconds, chance)
         while True:
-            next_one = due.index(min(due))
-            await asyncio.sleep(due[next_one] - loop.time())
-            act, seconds = duties[next_one]
+            await asyncio.sleep(pause)
             try:
                 await act()
-                failures[next_one] = 0
-                pause = pauses.until_next_beat(seconds, chance)
+                failures, pause = 0, pauses.until_next_beat(seconds, chance)
             except Failure as failure:
-                failures[next_one] += 1
-                if failures[next_one] == 1:
+                failures += 1
+                if failures == 1:
                     log.warning("%s has no answer to a duty: %s", self._here.name, failure)
                 asked = failure.retry_after_seconds
-                pause = pauses.until_next_try(failures[next_one], asked, chance)
-            due[next_one] = loop.time() + pause
+                pause = pauses.until_next_try(failures, asked, chance)
 
     async def _look(self) -> None:
         """See what AWS announces to this instance, and what a standby has to do."""

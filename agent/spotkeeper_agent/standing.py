@@ -59,8 +59,8 @@ class Standing:
 
     @property
     def status(self) -> str:
-        """What the agent says of itself in its beats."""
-        if not self.config.enabled:
+        """What the agent says of itself in its beats; a standby does not know its config yet."""
+        if self.phase is Phase.PRIMARY and not self.config.enabled:
             return "disabled"
         return "switching" if self.is_switching else "online"
 
