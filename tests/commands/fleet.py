@@ -22,6 +22,7 @@ from spotkeeper_contracts.commands import (
 )
 
 CLIENT = UUID(int=7)
+HOME = "i-home"
 M = TypeVar("M", bound=Message)
 
 
@@ -94,3 +95,8 @@ class OneAgent:
 def later(**span: float) -> None:
     """Let the clock run ahead of the true time by this much in all."""
     clock.move(timedelta(**span))
+
+
+def agent(config: dict[str, Any] | None = None, **known: Any) -> AgentState:
+    """An agent at home, with some settings."""
+    return example(AgentState, config=config or {}, **{"instance_id": HOME, **known})

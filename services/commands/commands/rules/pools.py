@@ -34,9 +34,9 @@ def safest_pool(
 ) -> Pool:
     """Where a replica is the least likely to be interrupted together with its agent.
 
-    Preferred pools come first, then those not taken by another replica, the lowest risk, the
-    lowest price, another zone than the agent's. Where no pool is known, the same type in another
-    zone is the answer.
+    Preferred pools come first, then those in another zone than the agent's, then the lowest risk,
+    the lowest price, and no other replica in the pool. Where no pool is known, the same type in
+    another zone is the answer.
     """
     states = {pool.pool_id: pool for pool in known}
     preferred = agent.config.preferred_replica_pools
@@ -60,10 +60,10 @@ def _danger(
     price = pool.price_usd_per_hour
     return (
         pool.pool_id not in agent.config.preferred_replica_pools,
-        pool.pool_id in taken,
+        pool.az == agent.az,
         1.0 if pool.risk_1h is None else pool.risk_1h,
         float("inf") if price is None else price,
-        pool.az == agent.az,
+        pool.pool_id in taken,
         pool.pool_id,
     )
 
