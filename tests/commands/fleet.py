@@ -20,6 +20,22 @@ from spotkeeper_contracts.commands import (
     QueueSwitch,
     ReportExecution,
 )
+from spotkeeper_contracts.emergencies import (
+    AnnounceTermination,
+    EmergencyStatus,
+    GetEmergencyStatus,
+    RecommendRebalance,
+)
+from spotkeeper_contracts.instances import InstanceTerminated
+from spotkeeper_contracts.pools import PoolState
+from spotkeeper_contracts.replicas import (
+    CreateReplica,
+    ListReplicas,
+    PromoteInstance,
+    RecordPromotion,
+    Replica,
+    ReportReplicaStatus,
+)
 
 CLIENT = UUID(int=7)
 HOME = "i-home"
@@ -81,6 +97,77 @@ class OneAgent:
     async def status(self, command_id: UUID) -> str:
         """Where a command stands."""
         return next(c.status for c in await self.history() if c.command_id == command_id)
+
+    async def replicas(self, **wanted: Any) -> list[Replica]:
+        """Its replicas, newest first: those of which all this is so."""
+        answer = await self.ask(ListReplicas)
+        assert answer.total == len(answer.replicas)
+        return [
+            replica
+            for replica in answer.replicas
+            if all(getattr(replica, name) == value for name, value in wanted.items())
+        ]
+
+    async def replica(self, **fields: Any) -> Replica:
+        """Order a replica, in the safest pool if none is named."""
+        answer = await self.ask(CreateReplica, **{"pool_id": None, "instance_id": None, **fields})
+        replica: Replica = answer.replica
+        return replica
+
+    async def launched(self, instance_id: str = "i-replica", **fields: Any) -> Replica:
+        """Order a replica, and say that its instance is there and ready."""
+        replica = await self.replica(**fields)
+        return await self.says(replica.replica_id, "ready", instance_id=instance_id)
+
+    async def says(self, replica_id: UUID, status: str, **fields: Any) -> Replica:
+        """Say where a replica stands."""
+        told = {"instance_id": None, "error": None, **fields}
+        answer = await self.ask(ReportReplicaStatus, replica_id=replica_id, status=status, **told)
+        replica: Replica = answer.replica
+        return replica
+
+    async def promoted(self, order: Message | None, **fields: Any) -> Any:
+        """Let the registry obey an order to promote; the answer of who recorded that."""
+        assert isinstance(order, PromoteInstance)
+        former = self.state.instance_id
+        moved = {"instance_id": order.instance.instance_id, "epoch": self.state.epoch + 1}
+        moved |= {"revision": self.state.revision + 1}
+        self.state = self.state.model_copy(update=moved)
+        told = {"emergency_id": order.emergency_id, "termination": order.termination, **fields}
+        return await self.ask(
+            RecordPromotion, replica_id=order.replica_id, former_instance_id=former, **told
+        )
+
+    async def rebalance(self) -> tuple[str, UUID | None]:
+        """Tell that AWS recommends to leave; what is done, with which replica."""
+        answer = await self.ask(RecommendRebalance, instance_id=self.state.instance_id)
+        return answer.action_taken, answer.replica_id
+
+    async def notice(self, **fields: Any) -> Any:
+        """Tell that AWS terminates the primary."""
+        return await self.ask(
+            AnnounceTermination, **{"instance_id": self.state.instance_id, **fields}
+        )
+
+    async def emergencies(self) -> EmergencyStatus:
+        """How it stands with emergencies."""
+        status = await self.ask(GetEmergencyStatus)
+        assert isinstance(status, EmergencyStatus)
+        return status
+
+    async def instance_ends(self, instance_id: str, **fields: Any) -> None:
+        """Let the registry tell that an instance is gone."""
+        told = {"agent_id": self.id, "client_id": self.state.client_id, "at": clock.now(), **fields}
+        await self.commands.handle(example(InstanceTerminated, instance_id=instance_id, **told))
+
+    async def pool(self, az: str, price: float | None, **fields: Any) -> None:
+        """Let the decision service tell of the pool in a zone; its client's if nothing else."""
+        at = clock.now()
+        told = {"client_id": self.state.client_id, "as_of": at, **fields}
+        told = {"revision": int(at.timestamp() * 1e3) % 2**31, **told}
+        await self.commands.handle(
+            example(PoolState, pool_id=f"t3.medium.{az}", az=az, price_usd_per_hour=price, **told)
+        )
 
     def emitted(self, kind: type[M]) -> list[M]:
         """What the last message made the service say, of one type."""

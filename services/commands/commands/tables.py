@@ -170,6 +170,8 @@ termination_notices = Table(
 pool_states = Table(
     "pool_states",
     metadata,
+    # A pool is named, and rated, by the fleet of one client.
+    Column("client_id", Uuid, primary_key=True),
     Column("pool_id", Text, primary_key=True),
     Column("revision", Integer, nullable=False),
     Column("instance_type", Text, nullable=False),
@@ -179,13 +181,14 @@ pool_states = Table(
     Column("ondemand_usd_per_hour", Float),
     Column("risk_1h", Float, nullable=False),
     Column("as_of", Moment, nullable=False),
-    Index("pool_states_alike", "region", "instance_type"),
+    Index("pool_states_alike", "client_id", "region", "instance_type"),
 )
 
 pool_prices = Table(
     "pool_prices",
     metadata,
     # A line for each change of a price.
+    Column("client_id", Uuid, primary_key=True),
     Column("pool_id", Text, primary_key=True),
     Column("at", Moment, primary_key=True),
     Column("price_usd_per_hour", Float, nullable=False),

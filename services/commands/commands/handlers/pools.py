@@ -7,7 +7,12 @@ from spotkeeper_contracts.pools import PoolState
 
 async def pool_state(state: PoolState, tx: Tx) -> None:
     """Keep the pool's latest state, and its price if that has changed."""
+    if state.client_id is None:  # It is from before pools had clients, so it is nobody's.
+        return
     if not await pools.keep(tx.db, state) or state.price_usd_per_hour is None:
         return
-    if await pools.latest_price(tx.db, state.pool_id) != state.price_usd_per_hour:
-        await pools.add_price(tx.db, state.pool_id, state.price_usd_per_hour, at=state.as_of)
+    known = await pools.latest_price(tx.db, state.client_id, state.pool_id)
+    if known != state.price_usd_per_hour:
+        await pools.add_price(
+            tx.db, state.client_id, state.pool_id, state.price_usd_per_hour, at=state.as_of
+        )

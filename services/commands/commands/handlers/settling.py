@@ -36,7 +36,8 @@ async def settle(agent: Held, tx: Tx) -> None:
     live = await end_replicas(agent, tx)
     looks = await follow_emergencies(agent, live, tx)
     looks += await keep_manual_replicas(agent, tx)
-    if live or tx.db.writes != writes:
+    launches = any(row["command_type"] == CommandType.CREATE_REPLICA for row in rows)
+    if launches or tx.db.writes != writes:
         rows = await _end_launches_that_are_over(agent, tx)
     await _tell(agent, [queue.order_of(row) for row in rows], looks, tx)
 

@@ -22,7 +22,11 @@ async def safest(agent: Held, tx: Tx) -> Pool:
     since = tx.now - timedelta(hours=tx.settings.pool_stale_hours)
     state = agent.state
     rows = await pools.alike(
-        tx.db, region=state.region, instance_type=state.instance_type, since=since
+        tx.db,
+        agent.client_id,
+        region=state.region,
+        instance_type=state.instance_type,
+        since=since,
     )
     live = await store.live(tx.db, agent.id, agent.client_id)
     taken = {row["pool_id"] for row in live}
@@ -31,7 +35,7 @@ async def safest(agent: Held, tx: Tx) -> Pool:
 
 async def told_pool(agent: Held, pool_id: str, tx: Tx) -> Pool:
     """A pool that somebody named, with what is known of it."""
-    row = await pools.pool(tx.db, pool_id)
+    row = await pools.pool(tx.db, agent.client_id, pool_id)
     return pool_named(pool_id, agent.state) if row is None else _pool_in(row)
 
 

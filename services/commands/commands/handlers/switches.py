@@ -119,16 +119,15 @@ async def _stays(rows: Sequence[Row], tx: Tx) -> list[Stay]:
     since: datetime = min(row["completed_at"] for row in rows)
     instances = (Instance(**row[end]) for row in rows for end in ("old_instance", "new_instance"))
     wanted = {pool for pool in map(pool_of, instances) if pool is not None}
-    prices = await pools.prices(tx.db, sorted(wanted), since=since)
+    client_id = rows[0]["client_id"]
+    prices = await pools.prices(tx.db, client_id, sorted(wanted), since=since)
     standby = [
         Flow(
             rate=[(row["launched_at"], row["price_usd_per_hour"])],
             since=row["launched_at"],
             until=row["ended_at"],
         )
-        for row in await replicas.launched(
-            tx.db, rows[0]["agent_id"], rows[0]["client_id"], since=since
-        )
+        for row in await replicas.launched(tx.db, rows[0]["agent_id"], client_id, since=since)
     ]
     return [_stay(row, prices, standby) for row in rows]
 

@@ -168,6 +168,7 @@ def emergencies() -> None:
 def prices() -> None:
     op.create_table(
         "pool_states",
+        sa.Column("client_id", sa.Uuid, primary_key=True),
         sa.Column("pool_id", sa.Text, primary_key=True),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("instance_type", sa.Text, nullable=False),
@@ -178,9 +179,10 @@ def prices() -> None:
         sa.Column("risk_1h", sa.Float, nullable=False),
         sa.Column("as_of", MOMENT, nullable=False),
     )
-    op.create_index("pool_states_alike", "pool_states", ["region", "instance_type"])
+    op.create_index("pool_states_alike", "pool_states", ["client_id", "region", "instance_type"])
     op.create_table(
         "pool_prices",
+        sa.Column("client_id", sa.Uuid, primary_key=True),
         sa.Column("pool_id", sa.Text, primary_key=True),
         sa.Column("at", MOMENT, primary_key=True),
         sa.Column("price_usd_per_hour", sa.Float, nullable=False),

@@ -1,0 +1,282 @@
+"""Emergencies: what is done when AWS warns, how each ends, and what the status tells of it."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis import clock
+from chassis.testing import Scene
+from commands.invariants import violations
+from spotkeeper_contracts.commands import CommandFinished
+from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
+from spotkeeper_contracts.instances import RetireInstance
+from spotkeeper_contracts.replicas import DeleteReplica, PromoteInstance
+from tests.commands.fleet import OneAgent, later
+
+
+@pytest.fixture
+def agent(commands: Scene) -> OneAgent:
+    return OneAgent(commands)
+
+
+async def event(agent: OneAgent) -> tuple[bool, str, str, str]:
+    """Whether there is an emergency, and the type, the action and the outcome of the last."""
+    status = await agent.emergencies()
+    last = status.last_emergency_event
+    assert last is not None
+    return status.emergency_mode_active, last.type, last.action_taken, last.outcome
+
+
+async def test_an_agent_without_emergencies_says_so(agent: OneAgent) -> None:
+    status = await agent.emergencies()
+    assert status.model_dump(exclude={"revision"}) == {
+        "emergency_mode_active": False,
+        "last_emergency_event": None,
+        "emergency_replicas_count": 0,
+        "termination_notices_24h": 0,
+    }
+
+
+async def test_a_recommendation_makes_one_replica(agent: OneAgent) -> None:
+    action, id = await agent.rebalance()
+    assert action == "replica_created"
+    [opened] = agent.emitted(EmergencyOpened)
+    assert (opened.replica_id, opened.instance_id) == (id, agent.state.instance_id)
+    assert (opened.expires_at - opened.at).total_seconds() == 7200
+    assert await agent.rebalance() == (action, id)
+    assert agent.commands.emitted == []
+
+    [replica] = await agent.replicas()
+    assert (replica.replica_id, replica.kind) == (id, "emergency")
+    [command] = await agent.lease()
+    assert (command.command_type, command.priority) == ("create_replica", 100)
+    assert command.parameters.trigger == "emergency"
+    assert (command.expires_at - command.created_at).total_seconds() == 900
+    told = await event(agent)
+    assert told == (True, "rebalance_recommendation", "emergency_replica_created", "pending")
+    assert (await agent.emergencies()).emergency_replicas_count == 1
+
+
+@pytest.mark.parametrize("status", ["syncing", "ready"])
+async def test_a_launched_replica_is_the_answer_to_a_recommendation(
+    agent: OneAgent, status: str
+) -> None:
+    id = (await agent.replica()).replica_id
+    await agent.says(id, status, instance_id="i-replica")
+    assert await agent.rebalance() == ("replica_ready", id)
+    assert await agent.rebalance() == ("replica_ready", id)
+    assert agent.commands.emitted == []
+    assert await event(agent) == (True, "rebalance_recommendation", "replica_ready", "pending")
+
+
+async def test_an_emergency_replica_that_is_launched_is_ready(agent: OneAgent) -> None:
+    _, id = await agent.rebalance()
+    assert id is not None
+    await agent.says(id, "syncing", instance_id="i-replica")
+    assert await agent.rebalance() == ("replica_ready", id)
+
+
+@pytest.mark.parametrize("setting", ["auto_create_replica", "enabled"])
+async def test_a_recommendation_may_be_answered_with_nothing(agent: OneAgent, setting: str) -> None:
+    await agent.changes(config={setting: False})
+    for _ in range(3):
+        assert await agent.rebalance() == ("no_action", None)
+    assert await event(agent) == (False, "rebalance_recommendation", "no_action", "none")
+    rows = await agent.commands.db.raw.fetch("select 1 from emergencies")
+    assert len(rows) == 1
+    assert await agent.replicas() == []
+
+
+async def test_the_moment_of_the_last_recommendation_is_kept(agent: OneAgent) -> None:
+    before = clock.now()
+    await agent.rebalance()
+    at = await agent.commands.db.raw.fetchval(
+        "select last_rebalance_recommendation_at from agent_contexts where agent_id = $1", agent.id
+    )
+    assert before <= at <= clock.now()
+
+
+async def test_an_emergency_ends_by_itself_and_its_replica_with_it(agent: OneAgent) -> None:
+    _, id = await agent.rebalance()
+    assert id is not None
+    await agent.says(id, "ready", instance_id="i-replica")
+    later(hours=1, minutes=59)
+    await agent.commands.sweep()
+    assert (await event(agent))[0]
+    later(hours=2, seconds=1)
+    await agent.commands.sweep()
+    assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["expired"]
+    assert [order.instance.instance_id for order in agent.emitted(RetireInstance)] == ["i-replica"]
+    assert (await agent.emergencies()).emergency_replicas_count == 0
+    assert (await event(agent))[0] is False
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_an_operators_replica_outlives_the_emergency(agent: OneAgent) -> None:
+    replica = await agent.launched()
+    await agent.rebalance()
+    later(hours=2, seconds=1)
+    await agent.commands.sweep()
+    assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["expired"]
+    assert await agent.replicas() == [replica]
+
+
+async def test_a_recommendation_after_one_that_is_over_begins_anew(agent: OneAgent) -> None:
+    _, first = await agent.rebalance()
+    later(hours=2, seconds=1)
+    action, second = await agent.rebalance()
+    assert action == "replica_created"
+    assert second not in (first, None)
+    assert {r.replica_id: r.status for r in await agent.replicas()}[UUID(str(first))] == "failed"
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_an_emergency_is_over_once_the_agent_lives_elsewhere(agent: OneAgent) -> None:
+    _, id = await agent.rebalance()
+    assert id is not None
+    await agent.says(id, "ready", instance_id="i-replica")
+    await agent.changes(instance_id="i-elsewhere", epoch=2)
+    assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["success"]
+    assert [r.status for r in await agent.replicas()] == ["terminated"]
+
+
+async def test_a_launch_that_fails_ends_its_emergency(agent: OneAgent) -> None:
+    _, id = await agent.rebalance()
+    assert id is not None
+    await agent.says(id, "failed", error="no capacity")
+    assert (await event(agent))[3] == "failed"
+    action, another = await agent.rebalance()
+    assert (action, another == id) == ("replica_created", False)
+
+
+@pytest.mark.parametrize(
+    ("risks", "pool"),
+    [
+        ({}, "t3.medium.us-east-1b"),
+        ({"b": (0.3, 0.01), "c": (0.1, 0.02)}, "t3.medium.us-east-1c"),
+        ({"b": (0.1, 0.01), "c": (0.1, 0.02)}, "t3.medium.us-east-1b"),
+        ({"a": (0.0, 0.0), "c": (0.9, 0.9)}, "t3.medium.us-east-1c"),
+    ],
+)
+async def test_a_replica_lies_where_interruptions_are_the_rarest(
+    agent: OneAgent, risks: dict[str, tuple[float, float]], pool: str
+) -> None:
+    for zone, (risk, price) in risks.items():
+        az = f"us-east-1{zone}"
+        await agent.pool(az, price, risk_1h=risk)
+    await agent.rebalance()
+    assert [replica.pool_id for replica in await agent.replicas()] == [pool]
+
+
+async def test_a_notice_promotes_a_replica_that_is_there(agent: OneAgent) -> None:
+    replica = await agent.launched()
+    order = await agent.notice()
+    assert isinstance(order, PromoteInstance)
+    assert (order.replica_id, order.termination) == (replica.replica_id, True)
+    assert order.instance.instance_id == "i-replica"
+    assert (await event(agent))[1:] == ("termination_notice", "replica_promoted", "pending")
+
+    repeated = await agent.notice()
+    assert repeated == order
+    answer = await agent.promoted(order)
+    assert (answer.action_taken, answer.replica_id) == ("replica_promoted", replica.replica_id)
+    assert (await event(agent))[0] is False
+    assert (await event(agent))[3] == "success"
+    assert (await agent.emergencies()).termination_notices_24h == 1
+
+
+async def test_a_notice_promotes_a_replica_as_soon_as_it_is_there(agent: OneAgent) -> None:
+    replica = await agent.replica()
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.replica_id) == ("promotion_pending", replica.replica_id)
+    assert await agent.notice() == answer
+    await agent.says(replica.replica_id, "syncing", instance_id="i-replica")
+    [order] = agent.emitted(PromoteInstance)
+    await agent.promoted(order)
+    assert (await event(agent))[1:] == ("termination_notice", "replica_promoted", "success")
+
+
+async def test_a_notice_without_a_replica_sends_the_agent_on_demand(agent: OneAgent) -> None:
+    await agent.changes(config={"auto_switch_enabled": False})
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.replica_id) == ("switch_to_ondemand", None)
+    assert await agent.notice() == answer
+    [command] = await agent.lease()
+    assert command.command_id == answer.command_id
+    assert (command.command_type, command.target_mode) == ("switch", "ondemand")
+    assert (command.target_pool, command.priority) == (None, 100)
+    assert command.parameters.trigger == "emergency"
+    await agent.report(command.command_id)
+    assert (await event(agent))[0] is False
+    assert (await event(agent))[2:] == ("switch_to_ondemand", "success")
+
+
+@pytest.mark.parametrize("how", ["deleted", "failed", "gone"])
+async def test_a_notice_has_an_answer_even_if_the_replica_is_lost(
+    agent: OneAgent, how: str
+) -> None:
+    if how == "gone":
+        replica = await agent.launched()
+        await agent.notice()
+        await agent.instance_ends("i-replica")
+    else:
+        replica = await agent.replica()
+        await agent.notice()
+        if how == "deleted":
+            await agent.ask(DeleteReplica, replica_id=replica.replica_id)
+        else:
+            await agent.says(replica.replica_id, "failed")
+    [command] = await agent.lease()
+    assert (command.command_type, command.target_mode) == ("switch", "ondemand")
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", command.command_id)
+    assert (await event(agent))[1:] == ("termination_notice", "switch_to_ondemand", "pending")
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_disabled_agent_is_left_alone_until_it_is_enabled(agent: OneAgent) -> None:
+    await agent.changes(config={"enabled": False})
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.replica_id, answer.command_id) == ("no_action", None, None)
+    assert await event(agent) == (False, "termination_notice", "no_action", "none")
+    await agent.changes(config={"enabled": True})
+    assert (await agent.notice()).action_taken == "switch_to_ondemand"
+    assert (await agent.emergencies()).termination_notices_24h == 1
+
+
+async def test_a_notice_of_another_instance_changes_nothing_but_a_replica_there(
+    agent: OneAgent,
+) -> None:
+    await agent.launched("i-replica")
+    assert (await agent.notice(instance_id="i-other")).action_taken == "no_action"
+    assert [r.status for r in await agent.replicas()] == ["ready"]
+    assert (await agent.notice(instance_id="i-replica")).action_taken == "no_action"
+    assert [r.status for r in await agent.replicas()] == ["failed"]
+
+
+async def test_notices_are_counted_for_a_day(agent: OneAgent) -> None:
+    await agent.notice(instance_id="i-other")
+    await agent.notice()
+    assert (await agent.emergencies()).termination_notices_24h == 2
+    await agent.rebalance()
+    assert (await agent.emergencies()).termination_notices_24h == 2
+    later(hours=24, seconds=1)
+    assert (await agent.emergencies()).termination_notices_24h == 0
+
+
+async def test_an_emergency_switch_that_nobody_makes_fails(agent: OneAgent) -> None:
+    await agent.notice()
+    later(minutes=15, seconds=1)
+    await agent.commands.sweep()
+    assert [event.status for event in agent.emitted(CommandFinished)] == ["expired"]
+    assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["failed"]
+
+
+async def test_a_deleted_agent_has_no_emergencies(agent: OneAgent) -> None:
+    await agent.rebalance()
+    await agent.notice()
+    await agent.changes(deleted=True)
+    outcomes: list[Any] = [closed.outcome for closed in agent.emitted(EmergencyClosed)]
+    assert outcomes == ["expired", "expired"]
+    assert await violations(agent.commands.db.raw) == {}
