@@ -13,6 +13,8 @@ from decision.features import PoolRecord
 from spotkeeper.backtest.market import Market
 
 WEEK_HOURS = 168.0
+DECIMALS = 6
+"""Of hours, in comparisons with limits: a difference of two moments has a rounding error."""
 ON_DEMAND = "ondemand"
 
 
@@ -65,9 +67,13 @@ class Agent:
         if self.pool is not None:
             self.seen[self.pool].started_at.append(0.0)
 
+    def hours_in_pool(self, at: float) -> float:
+        """How long it has been where it is."""
+        return round(at - self.entered_at, DECIMALS)
+
     def planned_moves(self, at: float) -> int:
-        """Its planned moves within the last 168 hours."""
-        while self.recent and self.recent[0] <= at - WEEK_HOURS:
+        """Its planned moves within the last 168 hours, one just as long ago still among them."""
+        while self.recent and round(at - self.recent[0], DECIMALS) > WEEK_HOURS:
             self.recent.popleft()
         return len(self.recent)
 

@@ -88,7 +88,13 @@ def backtest(
         loaded = load(model)
         with Progress(console=Console(stderr=True), transient=True) as progress:
             market = _market(
-                prices, ondemand, advisor, trace, _ticks(start, end, tick_minutes), progress
+                prices,
+                ondemand,
+                advisor,
+                trace,
+                _ticks(start, end, tick_minutes),
+                tick_minutes / 60,
+                progress,
             )
             report = _run(market, start_mode, fleet, loaded, policy, out, progress)
     except (ModelError, RecordingError) as error:
@@ -123,13 +129,13 @@ def _market(
     advisor: Path,
     trace: Path | None,
     at: Floats,
+    tick_hours: float,
     progress: Progress,
 ) -> Market:
     reading = progress.add_task("reading", total=None)
     series = read_prices(
         prices, lambda done, of: progress.update(reading, completed=done, total=of)
     )
-    tick_hours = float(at[1] - at[0]) if len(at) > 1 else 1.0
     return market_of(
         series,
         {region: read_ondemand(ondemand, region) for region in {region_of(s.az) for s in series}},

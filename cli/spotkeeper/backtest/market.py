@@ -57,9 +57,14 @@ class Market:
     traced: bool
 
     def record(self, pool: MarketPool) -> PoolRecord:
-        """What a fleet that always had an instance in the pool would have seen."""
-        assert pool.trace is not None
-        return pool.trace.record(float(self.at[0]))
+        """What a fleet that always had an instance in the pool would have seen, since the start.
+
+        Without traces it has run there since the first known price, and nothing befell it.
+        """
+        if pool.trace:
+            return pool.trace.record(float(self.at[0]))
+        never = np.zeros(0)
+        return PoolRecord(never, pool.series.changed_at[:1] - self.at[0], never)
 
 
 def market_of(
@@ -133,24 +138,29 @@ def _pools(
 def _on_grid(types: Sequence[MarketType], at: Floats, tick_hours: float, traced: bool) -> Market:
     shape = (len(at), len(types), max(len(one.pools) for one in types))
     price, up, fell = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
+    before = np.concatenate([at[:1] - tick_hours, at[:-1]])
     for k, one in enumerate(types):
         for p, pool in enumerate(one.pools):
             price[:, k, p] = _at(pool.series, at)
             up[:, k, p] = True
             if pool.trace:
                 up[:, k, p] = _up(pool.trace, at)
-                fell[:, k, p] = _fell(pool.trace, at, tick_hours)
+                fell[:, k, p] = _fell(pool.trace, at, before)
     return Market(at, tick_hours, types, price, up, fell, traced)
 
 
 def _up(trace: Trace, at: Floats) -> Booleans:
+    """Whether it is known to be up."""
     states = np.concatenate([[False], trace.up])
     return np.asarray(states[np.searchsorted(trace.changed_at, at, side="right")])
 
 
-def _fell(trace: Trace, at: Floats, tick_hours: float) -> Booleans:
-    """Down at the tick, at the tick before, or for some time between."""
-    downs = trace.changed_at[~trace.up]
-    began = at - tick_hours
-    passed = np.searchsorted(downs, at, side="right") > np.searchsorted(downs, began, side="right")
-    return np.asarray(passed | ~_up(trace, at) | ~_up(trace, began))
+def _fell(trace: Trace, at: Floats, before: Floats) -> Booleans:
+    """Down at the tick, at the tick before, or for some time between; the first entry is no fall.
+
+    Both ends of the time between are ticks: a difference of hours would miss them by its rounding.
+    """
+    downs = trace.changed_at[1:][~trace.up[1:]]
+    passed = np.searchsorted(downs, at, side="right") > np.searchsorted(downs, before, side="right")
+    began_down = ~_up(trace, np.maximum(before, trace.changed_at[0]))
+    return np.asarray(passed | ~_up(trace, at) | began_down)

@@ -4,7 +4,7 @@ Evidence becomes features, the model rates them, `decide` chooses; then the move
 paid. Risks are computed once per tick, for all pools and all agents together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,8 +12,6 @@ import numpy as np
 
 from decision.choices import Move, Policy, Pool, Risk, Standing
 from decision.features import (
-    HISTORY_HOURS,
-    WINDOW_HOURS,
     Evidence,
     Floats,
     PoolRecord,
@@ -26,9 +24,14 @@ from decision.rules import decide
 from spotkeeper.backtest.agents import ON_DEMAND, Agent, MoveMade
 from spotkeeper.backtest.market import Market
 
+TICKS_AT_ONCE = 50
+
 
 class Fleet(StrEnum):
-    """What the service sees: every pool that is up, or what each agent saw itself."""
+    """What the service sees: every pool that is up, or what each agent saw itself.
+
+    Without traces nobody is interrupted, and both are the same.
+    """
 
     ALL = "all"
     OWN = "own"
@@ -52,17 +55,17 @@ class Observers:
     """
 
     def __init__(self, market: Market, agents: Sequence[Agent], fleet: Fleet) -> None:
-        self._market, self._fleet, self._agents = market, fleet, agents
+        self._agents = agents
+        self.each_its_own = fleet is Fleet.OWN and market.traced
         types = [a.type_number for a in agents]
-        views = types if fleet is Fleet.OWN and market.traced else list(range(len(market.types)))
+        views = types if self.each_its_own else list(range(len(market.types)))
         sizes = [len(market.types[k].pools) for k in views]
         begins = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
-        own = fleet is Fleet.OWN and market.traced
-        self.first = begins.tolist() if own else [int(begins[k]) for k in types]
+        self.first = begins.tolist() if self.each_its_own else [int(begins[k]) for k in types]
         self._group = np.repeat(np.arange(len(views)), sizes)
         self._prior = np.repeat([market.types[k].prior_per_h for k in views], sizes)
         self._records: list[PoolRecord] = []
-        if market.traced and not own:
+        if not self.each_its_own:
             self._records = [market.record(p) for one in market.types for p in one.pools]
 
     @property
@@ -73,12 +76,8 @@ class Observers:
     def rows(self, at: Floats) -> Rows:
         """A candidate's features for each moment and observed pool, [t * p, 10]."""
         moments, pools = len(at), self.width
-        if self._market.traced:
-            counted = [record.counted(at) for record in self._records or self._seen()]
-            notices, exposure, since = (np.stack(c, axis=1) for c in zip(*counted, strict=True))
-        else:  # Who was never told of interruptions knows the prior, and nothing else.
-            notices = exposure = np.zeros((moments, pools, len(WINDOW_HOURS)))
-            since = np.full((moments, pools), HISTORY_HOURS)
+        counted = [record.counted(at) for record in self._records or self._seen()]
+        notices, exposure, since = (np.stack(c, axis=1) for c in zip(*counted, strict=True))
         groups = np.arange(moments)[:, None] * (int(self._group[-1]) + 1) + self._group
         return candidate_rows(
             Evidence(
@@ -106,14 +105,9 @@ def simulate(
     moves: list[MoveMade] = []
     spent = np.zeros(len(market.at))
     on_demand = above = 0
-    rows = observers.rows(np.zeros(1))
-    risks = model.risks(rows)
-    for tick, at in enumerate(market.at - market.at[0]):
-        if market.traced:
-            rows = observers.rows(np.array([at]))
-            risks = model.risks(rows)
+    for tick, (at, rows, risks) in enumerate(_rated(market, observers, model)):
         candidates = _Candidates(market, tick)
-        own = _own_risks(agents, observers.first, rows, float(at), model)
+        own = _own_risks(agents, observers.first, rows, at, model)
         for number, agent in enumerate(agents):
             price = market.types[agent.type_number].ondemand_price
             pools = candidates.of(agent.type_number, observers.first[number], risks)
@@ -127,6 +121,25 @@ def simulate(
         on_tick()
     hours = market.tick_hours
     return Run(agents, moves, spent, on_demand * hours, above * hours)
+
+
+def _rated(
+    market: Market, observers: Observers, model: Model
+) -> Iterator[tuple[float, Rows, Sequence[Risk]]]:
+    """Each tick with the features and risks of all observed pools, by what was known then.
+
+    What agents see themselves depends on their decisions; all else can be rated ahead, many ticks
+    at a time.
+    """
+    elapsed, width = market.at - market.at[0], observers.width
+    step = 1 if observers.each_its_own else TICKS_AT_ONCE
+    for begin in range(0, len(elapsed), step):
+        moments = elapsed[begin : begin + step]
+        rows = observers.rows(moments)
+        risks = model.risks(rows)
+        for i, at in enumerate(moments.tolist()):
+            pools = slice(i * width, (i + 1) * width)
+            yield at, rows[pools], risks[pools]
 
 
 class _Candidates:
@@ -187,7 +200,7 @@ def _live(
         interrupted = bool(market.fell[tick, agent.type_number, agent.pool])
     decision = decide(
         Standing(
-            here, at - agent.entered_at, agent.planned_moves(at), agent.recovering, interrupted
+            here, agent.hours_in_pool(at), agent.planned_moves(at), agent.recovering, interrupted
         ),
         pools,
         ondemand,

@@ -55,7 +55,10 @@ class Skill(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What stands beside a model: which file it is, what it was made from, what it is worth."""
+    """What stands beside a model: which file it is, what it was made from, what it is worth.
+
+    `prior` tells where the rates before evidence came from as it was fitted.
+    """
 
     name: str
     version: str
@@ -64,6 +67,7 @@ class ModelCard(BaseModel):
     features: tuple[str, ...]
     fitted: dict[str, float]
     method: str
+    prior: str = ""
     data: list[DataSource]
     skill: list[Skill]
     no_skill: list[str]

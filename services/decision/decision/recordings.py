@@ -22,7 +22,7 @@ import numpy.typing as npt
 from decision.features import Floats, PoolRecord
 from decision.prior import Advisor, advisor_of
 
-LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
+LINUX = "Linux/UNIX"
 HOUR_SECONDS = 3600.0
 ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
@@ -153,7 +153,7 @@ def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
         raise RecordingError(f"{path} has no list SpotPriceHistory.")
     for number, row in enumerate(rows, 1):
         try:
-            if row.get("ProductDescription", LINUX[0]) not in LINUX:
+            if row.get("ProductDescription", LINUX) != LINUX:
                 continue
             if not row.get("AvailabilityZone"):
                 continue  # It names no pool.
@@ -165,15 +165,16 @@ def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
 
 def read_ondemand(path: Path, region: str) -> dict[str, float]:
     """USD per hour by instance type, for a region if the file tells of several."""
-    found = {}
+    found, lines = {}, 0
     for number, row in _csv_rows(path, ["instance_type"]):
+        lines += 1
         column = next((name for name in ONDEMAND_COLUMNS if row.get(name)), None)
         if column is None:
             raise RecordingError(f"Line {number} of {path} has no {ONDEMAND_COLUMNS[0]}.")
         if row.get("region") in (None, "", region):
             found[row["instance_type"].strip()] = _number(row[column], path, number)
-    if not found:
-        raise RecordingError(f"{path} has no on-demand price for {region}.")
+    if not lines:
+        raise RecordingError(f"{path} has no on-demand price.")
     return found
 
 

@@ -37,8 +37,7 @@ METHOD = (
 NO_SKILL = [
     "Pools in which the fleet has no instances and had none: the risk is the prior, an ordering.",
     "Ordinary, calm instance types: no public trace of interruptions exists for them.",
-    "Unseen types over 4 hours and more, and every skill below 0 in this card.",
-    "The uptime of an instance adds next to nothing; zones of a type differ by evidence alone.",
+    "Hours of the day, prices and their trends, zones as such, and an instance's own uptime alone.",
     "Traces are mostly launch probes: a drop is capacity that went, not a notice to an instance.",
 ]
 TEST_SHARE = 0.3
@@ -53,11 +52,15 @@ def main(words: Sequence[str]) -> int:
             card, content = from_public(options.data, advisor, train_only=options.split == "train")
         else:
             card, content = from_own(options.trace, options.prices, advisor)
+        prior = options.advisor.name if options.advisor else "classes of types, no advisor's feed"
+        path = write(options.out, card.model_copy(update={"prior": prior}), content)
     except RecordingError as error:
         sys.stderr.write(f"training: {error}\n")
         return 2
-    path = write(options.out, card, content)
-    sys.stdout.write(f"{path}: {card.version}, {card.size_bytes} bytes\n")
+    except OSError as error:
+        sys.stderr.write(f"training: {options.out} cannot be written: {error.strerror}.\n")
+        return 2
+    _print(card, path)
     return 0
 
 
@@ -85,9 +88,11 @@ def from_own(trace: Path, prices: Path | None, advisor: Advisor) -> tuple[ModelC
         places.append(Place(pool[0], region_of(pool[1])))
     ends = max(float(one.changed_at[-1]) for one in traces)
     recording = Recording(trace.name, traces, places, ends)
-    samples = samples_of(recording, advisor)
-    if not samples.known.any() or not (samples.interrupted & samples.known).any():
+    if all(one.up[1:].all() for one in traces):
         raise RecordingError(f"{trace} shows no interruption that could be learned from.")
+    samples = samples_of(recording, advisor)
+    if not (samples.interrupted & samples.known).any():
+        raise RecordingError(f"{trace} ends before anything could be learned from it.")
     split = float(samples.at.max()) * (1.0 - TEST_SHARE)
     seen, unseen = before(samples, split)
     lines = list(skills(f"{trace.name}, last part", fitted(seen), unseen)) if len(seen.at) else []
@@ -127,14 +132,25 @@ def _model(fit: Fit, data: list[DataSource], skill: list[Skill]) -> tuple[ModelC
         sha256=digest,
         size_bytes=len(content),
         features=NAMES,
-        fitted={name: round(value, 6) for name, value in fit.named().items()},
+        fitted=fit.named(),
         method=METHOD,
         data=data,
         skill=skill,
-        no_skill=NO_SKILL,
+        no_skill=[*NO_SKILL, *(_without_skill(one) for one in skill if not _is_skilful(one))],
     )
     checked(content, card)
     return card, content
+
+
+def _is_skilful(skill: Skill) -> bool:
+    return skill.brier_skill_percent > 0.0
+
+
+def _without_skill(skill: Skill) -> str:
+    return (
+        f"{skill.test}, within {skill.horizon_h} h: worse than the base rate by "
+        f"{-skill.brier_skill_percent:.1f} %."
+    )
 
 
 def _described(recording: Recording, samples: Samples, origin: str, licence: str) -> DataSource:
@@ -148,6 +164,21 @@ def _described(recording: Recording, samples: Samples, origin: str, licence: str
         pools=len(recording.traces),
         samples=len(samples.at),
     )
+
+
+def _print(card: ModelCard, path: Path) -> None:
+    write = sys.stdout.write
+    write(f"{path}: {card.version}, {card.size_bytes} bytes\n")
+    write(
+        f"{sum(source.samples for source in card.data)} samples; Brier skill on what is unseen:\n"
+    )
+    for one in card.skill:
+        write(
+            f"  {one.test}, within {one.horizon_h} h: {one.brier_skill_percent:+.1f} %, "
+            f"trailing rate {one.trailing_rate_skill_percent:+.1f} %\n"
+        )
+    if not card.skill:
+        write("  too few interruptions to say\n")
 
 
 def _options(words: Sequence[str]) -> argparse.Namespace:

@@ -16,6 +16,11 @@ from training.samples import HORIZONS, Samples, with_uptime_of_every_other
 L2 = 1e-3
 LOG_HAZARD = (-14.0, 4.0)
 """Beyond these no hazard per hour means anything: one in a century, one a minute."""
+DECIMALS = 4
+"""Of the fitted numbers. What differs from machine to machine lies behind them, so that the same
+data give the same file anywhere."""
+NEAR_ONE = 1.0001
+"""For k = 1 the expected hours have another formula, which gives the same hours as this k."""
 _FALLING = ("u", "since")
 _RISING = ("r1", "r6", "r24", "sib6", "sib24")
 _BEGIN_K = 2.0
@@ -42,7 +47,8 @@ def fitted(samples: Samples) -> Fit:
     found = minimize(
         _loss, begin, (rows, samples), "L-BFGS-B", jac=True, bounds=bounds, options=options
     )
-    return Fit(float(np.exp(found.x[0])), found.x[1:])
+    k = round(float(np.exp(found.x[0])), DECIMALS)
+    return Fit(NEAR_ONE if k == 1.0 else k, np.round(found.x[1:], DECIMALS) + 0.0)
 
 
 def _bound(name: str) -> tuple[float | None, float | None]:
