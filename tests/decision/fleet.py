@@ -172,12 +172,11 @@ class OneAgent:
                 SwitchCompleted,
                 agent_id=self.id,
                 client_id=self.state.client_id,
-                switch_id=clock.new_id(),
                 trigger=trigger,
                 old_instance=old,
                 new_instance=new,
                 at=at or clock.now(),
-                **fields,
+                **{"switch_id": clock.new_id(), **fields},
             )
         )
         await self.changes(

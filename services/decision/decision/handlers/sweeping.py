@@ -2,7 +2,7 @@
 
 import socket
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -87,14 +87,16 @@ async def _rate(due: Sequence[Row], engine: Engine, tx: Tx) -> None:
 
 
 async def _keep_rating(pool: Row, risk: float | None, tx: Tx) -> None:
-    rated = await _priced(pool, tx) | {"risk_1h": risk}
+    rated = {**pool, **await _priced(pool, tx), "risk_1h": risk}
     is_new = _is_news(pool, rated)
     await pools.rate(
         tx.db,
         pool,
-        **rated,
-        told_at=tx.now if is_new else pool["told_at"],
-        due_at=tx.now + timedelta(seconds=tx.settings.pool_rating_seconds),
+        {
+            **rated,
+            "told_at": tx.now if is_new else pool["told_at"],
+            "due_at": tx.now + timedelta(seconds=tx.settings.pool_rating_seconds),
+        },
     )
     if is_new:
         tx.emit(
@@ -139,21 +141,19 @@ async def _priced(pool: Row, tx: Tx) -> dict[str, object]:
     }
 
 
-def _is_news(pool: Row, rated: Mapping[str, object]) -> bool:
+def _is_news(pool: Row, rated: Row) -> bool:
     """Whether others should hear of the rating. A pool whose zone nobody knows is kept to us."""
     risk, before = rated["risk_1h"], pool["risk_1h"]
     if risk is None or pool["az"] is None:
         return False
     if pool["told_at"] is None or before is None:
         return True
-    assert isinstance(risk, float)
     if abs(risk - before) > RISK_STEP * before:
         return True
-    new = {**pool, **rated}
     names = ("price_usd_per_hour", "ondemand_usd_per_hour")
-    if any(new[name] != pool[name] for name in names):
+    if any(rated[name] != pool[name] for name in names):
         return True
-    return new["priced_at"] is not None and new["priced_at"] - pool["told_at"] > TELL_AT_LEAST
+    return rated["priced_at"] is not None and rated["priced_at"] - pool["told_at"] > TELL_AT_LEAST
 
 
 async def _forget(tx: Tx) -> None:

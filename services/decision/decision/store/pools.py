@@ -275,12 +275,12 @@ async def prices_of(db: Connection, pool: Row, *, at: datetime) -> Sequence[Row]
     )
 
 
-async def rate(db: Connection, pool: Row, **columns: Any) -> None:
+async def rate(db: Connection, pool: Row, rated: Row) -> None:
     """Keep what a rating found."""
     await _RATE.run(
         db,
         client_id=pool["client_id"],
         group=pool["pool_group"],
         pool_id=pool["pool_id"],
-        **named({name: columns.get(name, pool[name]) for name in _RATED}),
+        **named({name: rated[name] for name in _RATED}),
     )
