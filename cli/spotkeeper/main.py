@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from spotkeeper import client
-from spotkeeper.backtest.command import backtest
 from spotkeeper.deadletters import dead_letters
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.folder import DataFolder
@@ -23,6 +22,9 @@ from spotkeeper.up import up as run_up
 from spotkeeper_agent.control import Control, ControlError
 
 T = TypeVar("T")
+PIPE_COLUMNS = 250
+"""Wide enough that nothing is cut off for a program that reads."""
+
 
 app = typer.Typer(
     help="Spotkeeper: the control plane for fleets of agents on AWS spot instances.",
@@ -34,7 +36,10 @@ app = typer.Typer(
 fleet = typer.Typer(invoke_without_command=True)
 app.add_typer(fleet, name="agents")
 
-app.command()(backtest)
+if sys.argv[1:2] != ["up"]:  # It brings 72 MB that `up` would hold for as long as it runs.
+    from spotkeeper.backtest.command import backtest
+
+    app.command()(backtest)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DataDir = Annotated[
@@ -155,6 +160,6 @@ def _print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_js
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*(str(row.get(column, "")) for column in columns))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     console.print(table)
     console.print(f"{len(rows)} in all", style="dim")

@@ -18,6 +18,8 @@ from spotkeeper.services import Surroundings
 LOOK_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 LINE_SECONDS = 10.0
+RATE_LOOKS = 16
+"""Half a minute, in which every agent beats once: the rate of a small fleet is then steady."""
 EVENTS_SHOWN = 8
 
 
@@ -84,7 +86,7 @@ async def _count_agents(http: httpx.AsyncClient, fleet: Fleet) -> None:
 
 async def _count_beats(metrics: str, fleet: Fleet) -> None:
     """Follow the gateway's counter of beats; after its restart the counter begins anew."""
-    before, at = 0.0, clock.monotonic()
+    counts: deque[tuple[float, float]] = deque(maxlen=RATE_LOOKS)
     async with httpx.AsyncClient() as http:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -92,9 +94,11 @@ async def _count_beats(metrics: str, fleet: Fleet) -> None:
                 text = (await http.get(metrics)).raise_for_status().text
             except httpx.HTTPError:
                 continue
-            beats, now = _beats(text), clock.monotonic()
-            fleet.beats_per_second = max(0.0, beats - before) / (now - at)
-            before, at = beats, now
+            if counts and _beats(text) < counts[-1][0]:
+                counts.clear()
+            counts.append((_beats(text), clock.monotonic()))
+            (first, since), (last, now) = counts[0], counts[-1]
+            fleet.beats_per_second = (last - first) / max(now - since, LOOK_SECONDS)
 
 
 def _beats(metrics: str) -> float:

@@ -18,7 +18,7 @@ from spotkeeper.embedded.child import HOST, free_port
 from tests.cli.test_child import lives
 from tests.stack import eventually
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 AGENT = {
     "logical_agent_id": "kept",
     "instance_id": "i-0123456789abcdef0",
@@ -66,7 +66,7 @@ class Up:
         """End it by a signal, and return its exit status."""
         if self.process.returncode is None:
             self.process.send_signal(word)
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
 
 async def spawn(folder: Path, *options: str, **variables: str) -> asyncio.subprocess.Process:
@@ -85,10 +85,11 @@ async def running_up(folder: Path, *options: str, **variables: str) -> AsyncIter
     process = await spawn(folder, "--port", str(free_port()), *options, **variables)
     assert process.stdout is not None
     assert process.stderr is not None
-    line = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
-    assert line, (await process.stderr.read()).decode()
-    up = Up(process, json.loads(line))
+    up = Up(process, {})
     try:
+        line = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
+        assert line, (await process.stderr.read()).decode()
+        up.ready = json.loads(line)
         yield up
     finally:
         await up.end(signal.SIGTERM)
@@ -117,7 +118,7 @@ async def test_whatever_is_killed_comes_back(folder: Path) -> None:
         for name in ("gateway", "registry", "heartbeat", "postgres", "kafka"):
             assert await up.answers()
             await up.kill(name)
-            await eventually(up.answers, within_seconds=40)
+            await eventually(up.answers, within_seconds=120)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")

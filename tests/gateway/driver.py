@@ -135,7 +135,7 @@ class GatewayProcess:
 
     async def ready(self) -> None:
         """Wait until it says that it is ready."""
-        await eventually(lambda: is_ready(self.operations_port), within_seconds=30)
+        await eventually(lambda: is_ready(self.operations_port), within_seconds=120)
 
 
 @asynccontextmanager

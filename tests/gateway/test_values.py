@@ -131,8 +131,9 @@ def test_a_zone_lies_in_its_region() -> None:
         "logical_agent_id": "a", "instance_id": "i-1", "instance_type": "t3.medium",
         "region": "us-east-1", "mode": "on-demand",
     }  # fmt: skip
-    assert RegistrationBody.model_validate({**given, "az": "us-east-1a"}).mode == "ondemand"
-    for az in ("us-west-2a", "us-east-1", "us-east-"):
+    for az in ("us-east-1a", "us-east-1-bos-1a"):
+        assert RegistrationBody.model_validate({**given, "az": az}).mode == "ondemand"
+    for az in ("us-west-2a", "us-east-1", "us-east-", "us-east-11a"):
         with pytest.raises(ValidationError) as invalid:
             RegistrationBody.model_validate({**given, "az": az})
         assert [error["loc"] for error in invalid.value.errors()] == [("az",)]

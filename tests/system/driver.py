@@ -183,7 +183,7 @@ async def running_system(
     )
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 120)
+        line = await asyncio.wait_for(process.stdout.readline(), 200)
         ready = json.loads(line)
         async with (
             httpx.AsyncClient(

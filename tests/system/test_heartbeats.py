@@ -157,3 +157,28 @@ async def test_an_unknown_agent_is_404_on_the_fast_path_too(system: System) -> N
     for wrong in ("01890000-0000-7000-8000-000000000000", "no-uuid"):
         answer = await system.http.post(f"/api/agents/{wrong}/heartbeat", json={"status": "online"})
         assert (answer.status_code, answer.json()) == (404, {"error": "Agent not found"})
+
+
+async def test_a_goodbye_sent_again_does_not_stop_the_agent_that_came_back(system: System) -> None:
+    agent, key = await system.register(), {"Idempotency-Key": "goodbye"}
+    first = await agent.post("shutdown", {"reason": "updating"}, headers=key)
+    assert (await agent.detail())["status"] == "stopping"
+    await agent.register(instance_id="i-newer")
+    before = await beats_of(system, agent)
+    again = await agent.post("shutdown", {"reason": "updating"}, headers=key)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert await beats_of(system, agent) == before
+    assert (await agent.detail())["status"] == "online"
+
+
+async def test_a_registration_sent_again_is_no_beat_of_an_agent_deleted_since(
+    system: System,
+) -> None:
+    agent, key = await system.register(), {"Idempotency-Key": "arrival"}
+    first = await system.http.post("/api/agents/register", json=agent.registration, headers=key)
+    assert (await system.http.delete(agent.path)).status_code == 200
+    before = await beats_of(system, agent)
+    again = await system.http.post("/api/agents/register", json=agent.registration, headers=key)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert await beats_of(system, agent) == before
+    assert (await agent.get()).status_code == 410

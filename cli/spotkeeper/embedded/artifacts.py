@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jgo.maven import MavenContext
-
 from spotkeeper.embedded.errors import StackError
 
 LOCK = Path(__file__).parents[3] / "deploy" / "embedded" / "kafka.lock"
@@ -100,6 +98,8 @@ def _fetch(jars: Sequence[Jar], cache: Path) -> None:
 
 
 def _fetch_with_jgo(jars: Sequence[Jar], cache: Path) -> None:
+    from jgo.maven import MavenContext  # It takes 29 MB, and most starts fetch nothing.
+
     maven = MavenContext(repo_cache=cache, timeout=TIMEOUT_SECONDS)
 
     def download(jar: Jar) -> None:

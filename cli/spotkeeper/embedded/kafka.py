@@ -22,7 +22,9 @@ STOP_SECONDS = 15.0
 PROBE_MS = 2_000
 JVM_FLAGS = (
     "-Xms64m",
-    "-Xmx512m",
+    "-Xmx256m",
+    "-XX:MinHeapFreeRatio=10",
+    "-XX:MaxHeapFreeRatio=25",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",

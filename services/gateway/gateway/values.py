@@ -117,8 +117,12 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 def assert_in_region(az: str, region: str) -> None:
-    """An availability zone is named for its region; raises what becomes a 400."""
-    if not az.startswith(region) or az == region:
+    """`us-east-1a` and `us-east-1-bos-1a` lie in `us-east-1`, `us-east-11a` does not.
+
+    Raises what becomes a 400.
+    """
+    suffix = az.removeprefix(region)
+    if not az.startswith(region) or not suffix or suffix[0].isdigit():
         raise PydanticCustomError("az", "The availability zone must lie in the region")
 
 

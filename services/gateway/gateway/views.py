@@ -45,6 +45,13 @@ class KnownAgent:
         """Whether a call that names this instance (or none) may act for the agent."""
         return instance_id is None or instance_id == self.state.instance_id
 
+    def has_moved_on(self, revision: int | None) -> bool:
+        """Whether the agent changed after this revision, which an answer told of.
+
+        An answer given again may be an old one, and must not be followed by what once followed it.
+        """
+        return revision is not None and self.state.revision > revision
+
 
 class Agents:
     """Every agent that the view has seen; for one that it has not, the registry is asked."""
@@ -82,6 +89,10 @@ class Agents:
     def latest(self, agent: KnownAgent) -> KnownAgent:
         """The agent as the view has it by now."""
         return self._known.get(agent.id, agent)
+
+    def seen(self, agent_id: UUID) -> KnownAgent | None:
+        """The agent as the view has it by now, if it has it."""
+        return self._known.get(str(agent_id))
 
     async def acting(
         self, agent: KnownAgent, instance_id: str | None, caller: Caller

@@ -10,7 +10,17 @@ from pydantic import BaseModel
 from chassis.asking import NoAnswer
 from chassis.producer import BusUnavailable
 from gateway.auth import AGENTS, EVERYONE, OPERATORS
-from gateway.calls import Ask, Asking, AskOnce, CurrentCaller, Cursor, Limit, OwnAgent, Running
+from gateway.calls import (
+    Ask,
+    Asking,
+    AskOnce,
+    CurrentCaller,
+    Cursor,
+    Limit,
+    NamedInstance,
+    OwnAgent,
+    Running,
+)
 from gateway.headers import config_headers
 from gateway.routing import open_to, router
 from gateway.values import Done, with_example
@@ -121,18 +131,24 @@ async def delete_agent(agent: OwnAgent, ask: Ask, gateway: Running) -> Done:
 @routes.post("/api/agents/{agent_id}/shutdown", operation_id="shut_down_agent")
 @open_to(AGENTS)
 async def shut_down_agent(
-    agent: OwnAgent, ask: AskOnce, gateway: Running, body: ShutdownBody | None = None
+    agent: OwnAgent,
+    ask: AskOnce,
+    gateway: Running,
+    body: ShutdownBody | None = None,
+    x_instance_id: NamedInstance = None,
 ) -> Done:
     """Say goodbye: the agent is no longer watched and its silence raises no alarm."""
-    await ask(
+    done = await ask(
         ShutDownAgent(
             agent_id=agent.state.agent_id,
             client_id=agent.state.client_id,
-            instance_id=agent.state.instance_id,
+            instance_id=x_instance_id,
             reason=None if body is None else body.reason,
         )
     )
-    await gateway.coalescer.append(_last_beat(agent))
+    now = gateway.agents.latest(agent)
+    if not now.has_moved_on(done.revision) or now.state.status is AgentStatus.STOPPING:
+        await gateway.coalescer.append(_last_beat(now))
     return Done()
 
 

@@ -114,7 +114,7 @@ async def register_agent(
     )
     if registered.outcome in REJECTED:
         out.headers["X-Outcome"] = registered.outcome
-    else:
+    elif _stands(registered, body, gateway):
         await gateway.coalescer.append(_first_beat(registered, body))
     out.headers.update(config_headers(registered.config, registered.epoch))
     return RegisteredBody(
@@ -122,6 +122,14 @@ async def register_agent(
         client_id=registered.client_id,
         config=RegisteredConfig.of(registered.config),
     )
+
+
+def _stands(registered: AgentRegistration, registration: Registration, gateway: Running) -> bool:
+    """Whether the agent still lives where it registered: an answer given again may be old."""
+    agent = gateway.agents.seen(registered.agent_id)
+    if agent is None or not agent.has_moved_on(registered.revision):
+        return True
+    return not agent.state.deleted and agent.state.instance_id == registration.instance_id
 
 
 def _first_beat(registered: AgentRegistration, registration: Registration) -> Beat:
