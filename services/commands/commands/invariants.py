@@ -4,6 +4,7 @@ import sys
 
 import asyncpg
 
+from chassis import clock
 from chassis.log import get_logger
 from chassis.settings import ServiceSettings
 
@@ -38,8 +39,8 @@ VIOLATIONS = {
         select a.agent_id::text from agent_contexts a
         left join lateral (
             select count(*) filter (where c.status = 'queued') as queued,
-                count(*) filter (where c.status = 'queued' or c.lease_until <= now()) as free
-            from commands c where c.agent_id = a.agent_id and c.ended_at is null
+                count(*) filter (where c.status = 'queued' or c.lease_until <= clock.now) as free
+            from commands c, clock where c.agent_id = a.agent_id and c.ended_at is null
         ) c on true
         where a.deliverable not between c.queued and c.free
     """,
@@ -59,7 +60,8 @@ VIOLATIONS = {
         )
     """,
     "nothing is overdue by more than a minute": """
-        select agent_id::text from agent_contexts where due_at < now() - interval '1 minute'
+        select agent_id::text from agent_contexts, clock
+        where due_at < clock.now - interval '1 minute'
     """,
     "what ends by the clock is looked at in time": """
         select a.agent_id::text from agent_contexts a
@@ -109,11 +111,13 @@ VIOLATIONS = {
 }
 """What must hold, with a question that finds those for which it does not."""
 
+_CLOCK = "with clock (now) as (select $1::timestamptz)"
+
 
 async def violations(db: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
     """For each rule that does not hold, up to ten of those that break it."""
     found = {
-        rule: [row[0] for row in await db.fetch(f"{question} limit 10")]
+        rule: [row[0] for row in await db.fetch(f"{_CLOCK} {question} limit 10", clock.now())]
         for rule, question in VIOLATIONS.items()
     }
     return {rule: guilty for rule, guilty in found.items() if guilty}

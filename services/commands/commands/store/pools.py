@@ -19,7 +19,7 @@ _KEEP = Query(
     _told.on_conflict_do_update(
         index_elements=["client_id", "pool_id"],
         set_={c.name: _told.excluded[c.name] for c in pool_states.c if not c.primary_key},
-        where=pool_states.c.revision < _told.excluded.revision,
+        where=pool_states.c.revision <= _told.excluded.revision,
     )
 )
 _LATEST_PRICE = Query(
