@@ -86,7 +86,8 @@ def backtest(
     )
     try:
         loaded = load(model)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
             market = _market(
                 prices,
                 ondemand,
