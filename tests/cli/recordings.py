@@ -121,7 +121,9 @@ class Market:
             given["start-mode"] = "ondemand"
         given |= self.options | {name.replace("_", "-"): value for name, value in options.items()}
         words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-        return Outcome(self, CliRunner().invoke(app, ["backtest", *words, *self.flags]), self.folder / out)
+        return Outcome(
+            self, CliRunner().invoke(app, ["backtest", *words, *self.flags]), self.folder / out
+        )
 
 
 @dataclass

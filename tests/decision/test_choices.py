@@ -19,7 +19,8 @@ from decision.choices import (
     cost_of_moving,
     cost_of_spot,
 )
-from decision.rules import Decision, Recommendation, decide
+from decision.rules import Decision, decide
+from spotkeeper_contracts.decisions import Recommendation
 from tests.decision.market import CALM, POLICY, decided, pool, risk
 
 STAY, SWITCH = Recommendation.STAY, Recommendation.SWITCH
