@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spotkeeper.embedded.child import Child
+from spotkeeper.embedded.child import LOWEST_PORT, Child, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.supervisor import keep_running
 from tests.stack import eventually
@@ -16,7 +16,7 @@ from tests.stack import eventually
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from spotkeeper.embedded.child import Child
+from spotkeeper.embedded.child import LOWEST_PORT, Child, free_port
 
 async def main():
     child = Child("child", ["sleep", "600"], log=Path(sys.argv[1]))
@@ -87,3 +87,8 @@ async def test_what_was_killed_is_started_again(tmp_path: Path) -> None:
     finally:
         keeping.cancel()
         await part.stop()
+
+
+def test_a_preferred_port_is_given_out_once() -> None:
+    first = free_port(LOWEST_PORT)
+    assert free_port(first) > first

@@ -1,14 +1,17 @@
 """Child processes that never outlive this one, and ports that are free."""
 
 import asyncio
+import fcntl
 import os
 import random
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from spotkeeper.embedded.errors import StackError
 
@@ -18,8 +21,10 @@ HOST = "127.0.0.1"
 
 # Linux hands out 32768-60999 to outgoing connections, so that a server there may find its port
 # taken by a passing client.
-LOWEST_PORT, HIGHEST_PORT = 20_000, 31_999
+LOWEST_PORT, HIGHEST_PORT = 20_000, 28_999
 PORT_TRIES = 1_000
+_reservations: list[IO[str]] = []
+"""Locks that the kernel frees when this process ends, however it ends."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +151,34 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A free port: the preferred one or the next free one above it, else any."""
+    """A free port: the preferred one or the next free one above it, else any.
+
+    A preferred one stays ours until this process ends: whoever starts at the same moment finds it
+    free as well, and might then take another's server for its own.
+    """
     candidates: Iterable[int]
     if preferred is None:
         candidates = (random.randint(LOWEST_PORT, HIGHEST_PORT) for _ in range(PORT_TRIES))
     else:
         candidates = range(preferred, preferred + PORT_TRIES)
     for port in candidates:
-        if is_free(port):
+        if is_free(port) and (preferred is None or _reserved(port)):
             return port
     raise StackError(f"No port on {HOST} is free.")
+
+
+def _reserved(port: int) -> bool:
+    """Whether no other process of this user has reserved the port; now we have."""
+    folder = Path(tempfile.gettempdir(), f"spotkeeper-ports-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = (folder / str(port)).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _reservations.append(lock)
+    return True
 
 
 def claim(port: int, name: str) -> None:
