@@ -17,7 +17,11 @@ Integers = npt.NDArray[np.int64]
 WINDOW_HOURS = (1.0, 6.0, 24.0, 168.0)
 HISTORY_HOURS = 168.0
 PRIOR_HOURS = 24.0
-"""The prior weighs as much as one instance that ran for a day."""
+"""A pool's rate begins at its group's, which weighs as much as one instance that ran for a day."""
+PRIOR_NOTICES = 0.24
+"""A group's rate begins at the prior, which weighs as much as a quarter of a notice: a day where
+interruptions are common, months where they are rare. So the first notice of a rare kind is a
+warning, and not the end of all that was known."""
 
 NAMES = (
     *("log_rate", "w", "u", "u_unknown", "since"),
@@ -85,8 +89,9 @@ def candidate_rows(evidence: Evidence) -> Rows:
     notices, exposure = evidence.notices, evidence.exposure_hours
     group_notices = _sum_by(evidence.group, notices)
     group_exposure = _sum_by(evidence.group, exposure)
-    group_rate = (group_notices[:, 3] + evidence.prior_per_h * PRIOR_HOURS) / (
-        group_exposure[:, 3] + PRIOR_HOURS
+    prior_hours = np.maximum(PRIOR_HOURS, PRIOR_NOTICES / evidence.prior_per_h)
+    group_rate = (group_notices[:, 3] + evidence.prior_per_h * prior_hours) / (
+        group_exposure[:, 3] + prior_hours
     )
     rate = (notices[:, 3] + group_rate * PRIOR_HOURS) / (exposure[:, 3] + PRIOR_HOURS)
     expected = rate[:, None] * exposure
