@@ -13,6 +13,7 @@ from decision.questions import Answer
 from decision.records import DEGRADED
 from decision.store import contexts, decisions, pools
 from decision.store.pools import Told
+from decision.store.rows import Row
 from spotkeeper_contracts.decisions import (
     Decide,
     DecisionAnswer,
@@ -152,29 +153,44 @@ async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
 
 async def _latest_market(agent: Known, tx: Tx) -> Market | None:
     """The market by all that was told of it lately; None if too little is known."""
-    state = agent.state
-    on_spot = state.current_mode is PurchaseMode.SPOT
-    here = state.current_pool_id if on_spot else None
-    if on_spot and here is None:
-        return None
+    state, told = agent.state, await _told_last(agent, tx)
+    here = state.current_pool_id if state.current_mode is PurchaseMode.SPOT else None
+    named = {pool for pool in (here, told.current_pool if told else None) if pool is not None}
     groups = {f"{state.instance_type}.{state.region}"}
-    if here is not None:
-        groups.add(agent.place_of(here).group)
+    groups |= {agent.place_of(pool).group for pool in named}
     rows = await pools.latest_prices(
         tx.db, agent.client_id, sorted(groups), at=tx.now, since=tx.now - tx.settings.price_life
     )
+    at = {row["pool_id"]: row["at"] for row in rows}
+    if told is not None and at.get(here, told.timestamp) <= told.timestamp:
+        here = told.current_pool
+    elif here is None and state.current_mode is PurchaseMode.SPOT:
+        return None
+    ondemand = _ondemand_price(rows, agent)
+    if ondemand is None or (here is not None and here not in at):
+        return None
     prices = {row["pool_id"]: row["price_usd_per_hour"] for row in rows}
+    return Market(here, prices, ondemand, agent.uptime_hours(tx.now))
+
+
+async def _told_last(agent: Known, tx: Tx) -> DecisionDetail | None:
+    """The last decision for the present instance: where it ran when it asked."""
+    rows = await decisions.page(tx.db, agent.id, agent.client_id, before=None, limit=1)
+    if not rows or rows[0]["instance_id"] != agent.state.instance_id:
+        return None
+    return decisions.detail_of(rows[0])
+
+
+def _ondemand_price(rows: Sequence[Row], agent: Known) -> float | None:
+    """USD per hour, as it was told last with a spot price, or else by the agent."""
     newest = max(
         (row for row in rows if row["ondemand_usd_per_hour"] is not None),
         key=lambda row: row["at"],
         default=None,
     )
-    ondemand = newest["ondemand_usd_per_hour"] if newest else None
-    if ondemand is None and agent.row is not None:
-        ondemand = agent.row["ondemand_price"]
-    if ondemand is None or (here is not None and here not in prices):
-        return None
-    return Market(here, prices, ondemand, agent.uptime_hours(tx.now))
+    told = agent.row["ondemand_price"] if agent.row is not None else None
+    price: float | None = newest["ondemand_usd_per_hour"] if newest is not None else told
+    return price
 
 
 def _made(
