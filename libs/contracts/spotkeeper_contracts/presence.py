@@ -71,6 +71,18 @@ class AgentReportedChange(Message, topic=AGENT_PRESENCE):
     last_heartbeat_at: Timestamp
 
 
+class AgentReportedPrice(Message, topic=AGENT_PRESENCE):
+    """A beat told a price for the first time, or one that moved by more than a twentieth."""
+
+    agent_id: UUID
+    client_id: UUID
+    current_mode: Mode | None = None
+    current_pool_id: PoolId | None = None
+    spot_price: float | None = None
+    ondemand_price: float | None = None
+    last_heartbeat_at: Timestamp
+
+
 class Presence(Value):
     """When an agent was last heard of, and whether it counts as online."""
 

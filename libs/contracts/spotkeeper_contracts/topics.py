@@ -114,7 +114,7 @@ AGENT_EVENTS = _topic(
 AGENT_PRESENCE = _topic(
     "agent-presence", "agent_id", Kind.EVENTS, "heartbeat",
     "registry commands decision gateway downstream",
-    "Who came online, went offline or reported a change.",
+    "Who came online, went offline, reported a change or another price.",
 )  # fmt: skip
 AGENT_DECISIONS = _topic(
     "agent-decisions", "agent_id", Kind.EVENTS, "decision", "decision gateway downstream",

@@ -18,10 +18,14 @@ from spotkeeper_contracts.ids import derived_id
 from spotkeeper_contracts.presence import (
     AgentCameOnline,
     AgentReportedChange,
+    AgentReportedPrice,
     AgentWentOffline,
     Beat,
 )
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
+
+PRICE_MOVES = 0.05
+"""A price that moved by more than this share of the one that was told last is told anew."""
 
 OFFLINE, STOPPING = AgentStatus.OFFLINE.value, AgentStatus.STOPPING.value
 
@@ -42,12 +46,14 @@ class Record(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """An agent as its last beat, or the silence after it, left it."""
+    """An agent as its last beat, or the silence after it, left it; prices as they were told."""
 
     client_id: str
     status: str
     current_mode: str | None
     current_pool_id: str | None
+    spot_price: float | None
+    ondemand_price: float | None
     last_seen_ms: int
     heard_ms: int
     """The partition's heard time at the last beat."""
@@ -65,7 +71,7 @@ class Transition(NamedTuple):
 
     id: UUID
     at_ms: int
-    message: AgentCameOnline | AgentWentOffline | AgentReportedChange
+    message: AgentCameOnline | AgentWentOffline | AgentReportedChange | AgentReportedPrice
 
 
 @dataclass(slots=True)
@@ -152,37 +158,51 @@ def _hear(partition: Partition, beat: Beat, record: Record, heard_ms: int) -> Tr
         return _reported(AgentCameOnline, beat, seen, record)
     if before is None or seen[:4] != before[:4]:
         return _reported(AgentReportedChange, beat, seen, record)
+    if seen[4:6] != before[4:6]:
+        return _reported(AgentReportedPrice, beat, seen, record)
     return None
 
 
 def _seen(before: Seen | None, beat: Beat, at_ms: int, heard_ms: int) -> Seen:
     """The agent after the beat; what a beat leaves out stays as it was."""
     mode, pool = beat.current_mode, beat.current_pool_id
+    prices = beat.spot_price, beat.ondemand_price
     if before is not None:
         mode = mode or before.current_mode
         pool = pool or (None if mode == PurchaseMode.ONDEMAND else before.current_pool_id)
-    return Seen(beat.client_id, beat.status, mode, pool, at_ms, heard_ms)
+        prices = (
+            _price(before.spot_price, beat.spot_price),
+            _price(before.ondemand_price, beat.ondemand_price),
+        )
+    return Seen(beat.client_id, beat.status, mode, pool, *prices, at_ms, heard_ms)
+
+
+def _price(told: float | None, now: float | None) -> float | None:
+    """The price to go by: the present one if it is worth telling, else the one told last."""
+    if now is None or (told is not None and abs(now - told) <= PRICE_MOVES * told):
+        return told
+    return now
 
 
 def _reported(
-    kind: type[AgentCameOnline] | type[AgentReportedChange],
+    kind: type[AgentCameOnline] | type[AgentReportedChange] | type[AgentReportedPrice],
     beat: Beat,
     seen: Seen,
     record: Record,
 ) -> Transition:
-    message = kind(
-        agent_id=UUID(beat.agent_id),
-        client_id=UUID(seen.client_id),
-        status=AgentStatus(seen.status),
-        current_mode=seen.current_mode and PurchaseMode(seen.current_mode),
-        current_pool_id=seen.current_pool_id,
-        spot_price=beat.spot_price,
-        ondemand_price=beat.ondemand_price,
-        last_heartbeat_at=moment(seen.last_seen_ms),
-    )
+    told = {
+        "agent_id": UUID(beat.agent_id),
+        "client_id": UUID(seen.client_id),
+        "status": AgentStatus(seen.status),
+        "current_mode": seen.current_mode and PurchaseMode(seen.current_mode),
+        "current_pool_id": seen.current_pool_id,
+        "spot_price": beat.spot_price,
+        "ondemand_price": beat.ondemand_price,
+        "last_heartbeat_at": moment(seen.last_seen_ms),
+    }
     # Two records may bear the same time, so the offset tells their transitions apart.
     id = derived_id(beat.agent_id, seen.last_seen_ms, kind.type, record.offset)
-    return Transition(id, record.at_ms, message)
+    return Transition(id, record.at_ms, kind.model_validate(told))
 
 
 def _expire(

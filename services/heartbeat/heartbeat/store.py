@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     DateTime,
+    Float,
     SmallInteger,
     Text,
     Uuid,
@@ -62,6 +63,8 @@ _ROW_TYPES = {
     "status": Text,
     "current_mode": Text,
     "current_pool_id": Text,
+    "spot_price": Float,
+    "ondemand_price": Float,
     "last_heartbeat_at": DateTime(timezone=True),
     "heard_ms": BigInteger,
 }
@@ -186,6 +189,8 @@ async def save_rows(db: Connection, rows: Sequence[Row]) -> None:
         status=[row.seen.status for row in rows],
         current_mode=[row.seen.current_mode for row in rows],
         current_pool_id=[row.seen.current_pool_id for row in rows],
+        spot_price=[row.seen.spot_price for row in rows],
+        ondemand_price=[row.seen.ondemand_price for row in rows],
         last_heartbeat_at=[moment(row.seen.last_seen_ms) for row in rows],
         heard_ms=[row.seen.heard_ms for row in rows],
     )
@@ -205,6 +210,8 @@ def _seen(row: Any) -> Seen:
         row["status"],
         row["current_mode"],
         row["current_pool_id"],
+        row["spot_price"],
+        row["ondemand_price"],
         milliseconds(row["last_heartbeat_at"]),
         row["heard_ms"],
     )

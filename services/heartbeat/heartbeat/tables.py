@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Index,
     MetaData,
     SmallInteger,
@@ -25,6 +26,9 @@ presence = Table(
     Column("status", Text, nullable=False),
     Column("current_mode", Text),
     Column("current_pool_id", Text),
+    # As they were told last in an event.
+    Column("spot_price", Float),
+    Column("ondemand_price", Float),
     Column("last_heartbeat_at", DateTime(timezone=True), nullable=False),
     Column("heard_ms", BigInteger, nullable=False),
     Index("presence_partition", "partition"),

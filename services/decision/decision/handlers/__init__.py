@@ -34,7 +34,7 @@ from spotkeeper_contracts.decisions import (
 from spotkeeper_contracts.emergencies import EmergencyOpened
 from spotkeeper_contracts.instances import InstanceTerminated
 from spotkeeper_contracts.models import GetModelReport, ListModels, PublishModel, WithdrawModel
-from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange
+from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange, AgentReportedPrice
 from spotkeeper_contracts.switches import SwitchCompleted
 
 HANDLERS: Mapping[type[Message], Handler] = {
@@ -52,6 +52,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     AgentState: agent_state,
     AgentCameOnline: agent_told_prices,
     AgentReportedChange: agent_told_prices,
+    AgentReportedPrice: agent_told_prices,
     EmergencyOpened: emergency_opened,
     InstanceTerminated: instance_terminated,
     SwitchCompleted: switch_completed,

@@ -9,7 +9,7 @@ from decision.places import Place
 from decision.store import contexts, pools
 from decision.store.pools import Told
 from spotkeeper_contracts.decisions import PricesRecorded, ReportPricing
-from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange
+from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange, AgentReportedPrice
 from spotkeeper_contracts.values import PurchaseMode
 
 PRICE_LIMIT = 1000.0
@@ -41,7 +41,9 @@ async def report_pricing(request: ReportPricing, tx: Tx) -> PricesRecorded:
     return PricesRecorded(records_inserted=kept)
 
 
-async def agent_told_prices(event: AgentCameOnline | AgentReportedChange, tx: Tx) -> None:
+async def agent_told_prices(
+    event: AgentCameOnline | AgentReportedChange | AgentReportedPrice, tx: Tx
+) -> None:
     """Keep the prices that came with a heartbeat."""
     agent = await known_agent(event.agent_id, event.client_id, tx)
     if agent is None or agent.state.deleted:

@@ -17,6 +17,8 @@ def upgrade() -> None:
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("current_mode", sa.Text),
         sa.Column("current_pool_id", sa.Text),
+        sa.Column("spot_price", sa.Float),
+        sa.Column("ondemand_price", sa.Float),
         sa.Column("last_heartbeat_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("heard_ms", sa.BigInteger, nullable=False),
         postgresql_with={"fillfactor": 70},
