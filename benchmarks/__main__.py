@@ -1,4 +1,4 @@
-"""`make bench`: prints what each process spends on a heartbeat, a registration and an answer.
+"""`make bench`: what heartbeats, registrations, switches, commands and decisions cost.
 
 Trust the ratios and the CPU per call; rates depend on what else the machine does.
 """
@@ -12,13 +12,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import heartbeats, requests
+from benchmarks import commands, decides, heartbeats, requests
 from benchmarks.processes import System, system
 from benchmarks.report import Line, print_lines
 
 PARTS: dict[str, Callable[[System, float], Awaitable[list[Line]]]] = {
     "latency": requests.latency,
+    "switches": commands.switches,
+    "decisions": decides.decisions,
     "registrations": requests.registrations,
+    "leases": commands.leases,
     "heartbeats": heartbeats.compare,
 }
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from chassis import clock
 from spotkeeper.client import agents, events
+from spotkeeper.happenings import UnderWay, in_words
 from spotkeeper.screen import Screen
 from spotkeeper.services import Surroundings
 
@@ -30,7 +31,21 @@ class Fleet:
     statuses: Counter[str] = field(default_factory=Counter)
     beats_per_second: float = 0.0
     events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_SHOWN))
+    under_way: UnderWay = field(default_factory=UnderWay)
+    names: dict[str, str] = field(default_factory=dict)
+    """Logical ids by agent id."""
     gateway_answers: bool = True
+
+    def hear(self, kind: str, text: str) -> bool:
+        """Take an event into account; tells whether there is a new line to show."""
+        data = json.loads(text)["data"]
+        self.under_way.follow(kind, data)
+        words = in_words(kind, data)
+        if words is not None:
+            at = clock.now().astimezone().strftime("%H:%M:%S")
+            id = data.get("agent_id", "")
+            self.events.append(f"{at} {self.names.get(id, id)} {words}")
+        return words is not None
 
     def line(self) -> str:
         """All of it in one line."""
@@ -44,7 +59,8 @@ class Fleet:
     def screen(self) -> RenderableType:
         """The same with the last events, for a terminal."""
         events = [Text(f"  {event}", style="dim", no_wrap=True) for event in self.events]
-        return Group(Text(self.line(), style="bold"), *events)
+        lines = Text(self.line(), style="bold"), Text(self.under_way.line())
+        return Group(*lines, *events)
 
 
 async def watch_fleet(around: Surroundings, operations: str, screen: Screen) -> None:
@@ -69,15 +85,17 @@ async def _print_lines(fleet: Fleet, screen: Screen) -> None:
     shown = ""
     while True:
         await asyncio.sleep(LINE_SECONDS)
-        if fleet.line() != shown:
-            shown = fleet.line()
+        if (line := f"{fleet.line()} · {fleet.under_way.line()}") != shown:
+            shown = line
             screen.show(shown)
 
 
 async def _count_agents(http: httpx.AsyncClient, fleet: Fleet) -> None:
     while True:
         try:
-            fleet.statuses = Counter([agent["status"] async for agent in agents(http)])
+            known = [agent async for agent in agents(http)]
+            fleet.statuses = Counter(agent["status"] for agent in known)
+            fleet.names = {agent["agent_id"]: agent["logical_agent_id"] for agent in known}
             fleet.gateway_answers = True
         except httpx.HTTPError:
             fleet.gateway_answers = False
@@ -114,10 +132,7 @@ async def _listen(http: httpx.AsyncClient, fleet: Fleet, screen: Screen) -> None
     while True:
         try:
             async for kind, text in events(http):
-                agent = json.loads(text)["data"].get("agent_id", "")
-                at = clock.now().astimezone().strftime("%H:%M:%S")
-                fleet.events.append(f"{at} {kind} {agent}")
-                if not screen.is_terminal:
+                if fleet.hear(kind, text) and not screen.is_terminal:
                     screen.show(fleet.events[-1])
         except httpx.HTTPError:
             pass  # The gateway is away; the summary's first line says so.

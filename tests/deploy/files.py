@@ -11,6 +11,8 @@ import yaml
 from jsonschema import Draft7Validator
 
 from chassis.settings import PREFIX, ServiceSettings
+from commands.settings import CommandsSettings
+from decision.settings import DecisionSettings
 from gateway.settings import GatewaySettings
 from heartbeat.settings import HeartbeatSettings
 from registry.settings import RegistrySettings
@@ -24,6 +26,8 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "gateway": GatewaySettings,
     "registry": RegistrySettings,
     "heartbeat": HeartbeatSettings,
+    "commands": CommandsSettings,
+    "decision": DecisionSettings,
 }
 
 Document = Mapping[str, Any]

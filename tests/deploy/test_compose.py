@@ -19,7 +19,7 @@ from tests.deploy.files import (
 )
 
 SERVICES = compose()["services"]
-JOBS = [f"{name}-migrate" for name in ("registry", "heartbeat")]
+JOBS = [f"{name}-migrate" for name in SETTINGS if name != "gateway"]
 
 
 def environment(name: str) -> dict[str, object]:

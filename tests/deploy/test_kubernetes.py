@@ -25,7 +25,12 @@ from tests.deploy.files import (
 DEPLOYMENTS, JOBS = objects("Deployment"), objects("Job")
 WORKLOADS = {**DEPLOYMENTS, **JOBS}
 SECRET = "postgresql://from-a-secret"
-GROUPS = {"registry": "registry", "heartbeat": GROUP}
+GROUPS = {
+    "registry": "registry",
+    "heartbeat": GROUP,
+    "commands": "commands",
+    "decision": "decision",
+}
 
 
 def container(workload: Document) -> dict[str, Any]:
