@@ -110,6 +110,15 @@ async def test_the_recommendation_follows_from_what_was_told_last(agent: OneAgen
     assert agent.scene.emitted == []
 
 
+async def test_where_an_agent_says_it_runs_counts_until_the_registry_tells_of_a_move(
+    agent: OneAgent,
+) -> None:
+    await agent.decides(current_pool="us-east-1c-pool-1")
+    assert (await agent.recommendation()).target_pool == THERE
+    await agent.changes(current_pool_id=THERE, instance_id="i-next")
+    assert (await agent.recommendation()).recommendation is Recommendation.STAY
+
+
 async def test_the_recommendation_shows_with_auto_switch_off(agent: OneAgent) -> None:
     await agent.decides()
     await agent.changes(config={"auto_switch_enabled": False})

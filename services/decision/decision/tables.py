@@ -35,9 +35,8 @@ agent_contexts = Table(
     Column("revision", Integer, nullable=False),
     Column("state", JSONB, nullable=False),
     Column("ondemand_price", Float),
-    # By the last decide request: which instance runs, and since when.
-    Column("running_instance_id", Text),
-    Column("running_since", Moment),
+    # What the last decide request told of where the agent runs, and since when.
+    Column("told", JSONB),
     # An interruption threw it out of spot, and it has not been back since.
     Column("recovering", Boolean, nullable=False, server_default="false"),
     Column("noticed_instance_id", Text),

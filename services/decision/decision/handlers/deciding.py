@@ -142,43 +142,35 @@ async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
         tx.db, agent.client_id, prices, ondemand=market.ondemand_price, only_changes_at=tx.now
     )
     metrics.PRICES_RECORDED.labels("decide").inc(kept)
+    since = tx.now - timedelta(hours=told.metrics.uptime_hours)
     await contexts.change(
         tx.db,
         agent.id,
         ondemand_price=market.ondemand_price,
-        running_instance_id=agent.state.instance_id,
-        running_since=tx.now - timedelta(hours=told.metrics.uptime_hours),
+        told={
+            "registered_at": agent.registered_at,
+            "pool_id": market.here,
+            "running_since": since.isoformat(),
+        },
     )
 
 
 async def _latest_market(agent: Known, tx: Tx) -> Market | None:
     """The market by all that was told of it lately; None if too little is known."""
-    state, told = agent.state, await _told_last(agent, tx)
-    here = state.current_pool_id if state.current_mode is PurchaseMode.SPOT else None
-    named = {pool for pool in (here, told.current_pool if told else None) if pool is not None}
+    state, here = agent.state, agent.pool_id
+    if here is None and agent.told is None and state.current_mode is PurchaseMode.SPOT:
+        return None
     groups = {f"{state.instance_type}.{state.region}"}
-    groups |= {agent.place_of(pool).group for pool in named}
+    if here is not None:
+        groups.add(agent.place_of(here).group)
     rows = await pools.latest_prices(
         tx.db, agent.client_id, sorted(groups), at=tx.now, since=tx.now - tx.settings.price_life
     )
-    at = {row["pool_id"]: row["at"] for row in rows}
-    if told is not None and at.get(here, told.timestamp) <= told.timestamp:
-        here = told.current_pool
-    elif here is None and state.current_mode is PurchaseMode.SPOT:
-        return None
-    ondemand = _ondemand_price(rows, agent)
-    if ondemand is None or (here is not None and here not in at):
-        return None
     prices = {row["pool_id"]: row["price_usd_per_hour"] for row in rows}
-    return Market(here, prices, ondemand, agent.uptime_hours(tx.now))
-
-
-async def _told_last(agent: Known, tx: Tx) -> DecisionDetail | None:
-    """The last decision for the present instance: where it ran when it asked."""
-    rows = await decisions.page(tx.db, agent.id, agent.client_id, before=None, limit=1)
-    if not rows or rows[0]["instance_id"] != agent.state.instance_id:
+    ondemand = _ondemand_price(rows, agent)
+    if ondemand is None or (here is not None and here not in prices):
         return None
-    return decisions.detail_of(rows[0])
+    return Market(here, prices, ondemand, agent.uptime_hours(tx.now))
 
 
 def _ondemand_price(rows: Sequence[Row], agent: Known) -> float | None:

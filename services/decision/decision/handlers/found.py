@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from chassis.transaction import Tx
@@ -49,13 +50,36 @@ class Known:
         """Whether AWS recommended to leave, not long ago."""
         return self._happened("rebalance", REBALANCE_HOLDS, now)
 
+    @property
+    def registered_at(self) -> dict[str, str | None]:
+        """Where it runs by what the registry tells."""
+        state = self.state
+        return {
+            "instance_id": state.instance_id,
+            "mode": state.current_mode.value,
+            "pool_id": state.current_pool_id,
+        }
+
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """What its last decide request told, unless the registry has told of a move since."""
+        told: dict[str, Any] | None = self.row["told"] if self.row else None
+        return told if told and told["registered_at"] == self.registered_at else None
+
+    @property
+    def pool_id(self) -> str | None:
+        """The spot pool that it runs in, by all that is known; None on demand."""
+        if self.told is not None:
+            pool_id: str | None = self.told["pool_id"]
+            return pool_id
+        is_spot = self.state.current_mode is PurchaseMode.SPOT
+        return self.state.current_pool_id if is_spot else None
+
     def uptime_hours(self, now: datetime) -> float | None:
         """For how long its instance runs, if a decide request told."""
-        if self.row is None or self.row["running_since"] is None:
+        if self.told is None:
             return None
-        if self.row["running_instance_id"] != self.state.instance_id:
-            return None
-        since: datetime = self.row["running_since"]
+        since = datetime.fromisoformat(self.told["running_since"])
         return max(0.0, (now - since) / timedelta(hours=1))
 
     def place_of(self, pool_id: str) -> Place:

@@ -4,7 +4,7 @@ import math
 
 from chassis.transaction import Tx
 from decision import metrics
-from decision.handlers.found import agent_to_change, known_agent
+from decision.handlers.found import Known, agent_to_change, known_agent
 from decision.places import Place
 from decision.store import contexts, pools
 from decision.store.pools import Told
@@ -48,6 +48,8 @@ async def agent_told_prices(
     agent = await known_agent(event.agent_id, event.client_id, tx)
     if agent is None or agent.state.deleted:
         return
+    if _says_it_moved(event, agent):
+        await contexts.change(tx.db, agent.id, told=None)
     ondemand = event.ondemand_price if _is_price(event.ondemand_price) else None
     if ondemand is not None:
         await contexts.change(tx.db, agent.id, ondemand_price=ondemand)
@@ -63,6 +65,15 @@ async def agent_told_prices(
         tx.db, agent.client_id, [told], ondemand=ondemand, only_changes_at=tx.now
     )
     metrics.PRICES_RECORDED.labels("heartbeat").inc(kept)
+
+
+def _says_it_moved(event: AgentCameOnline | AgentReportedChange, agent: Known) -> bool:
+    """Whether a heartbeat names another place than the agent's last decide request."""
+    if agent.told is None:
+        return False
+    is_spot = event.current_mode is not PurchaseMode.ONDEMAND
+    named = event.current_pool_id if is_spot else None
+    return (not is_spot or named is not None) and named != agent.told["pool_id"]
 
 
 def _is_price(price: float | None) -> bool:

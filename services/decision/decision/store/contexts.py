@@ -33,7 +33,8 @@ _CHANGE: dict[tuple[str, ...], Query] = {
     names: Query(_of_agent.values(given(agent_contexts, *names)))
     for names in (
         ("ondemand_price",),
-        ("ondemand_price", "running_instance_id", "running_since"),
+        ("ondemand_price", "told"),
+        ("told",),
         ("recovering",),
         ("noticed_instance_id", "noticed_at"),
         ("rebalance_instance_id", "rebalance_at"),
