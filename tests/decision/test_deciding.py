@@ -2,7 +2,8 @@
 
 import pytest
 
-from chassis.testing import Scene
+from chassis import clock
+from chassis.testing import Scene, example
 from spotkeeper_contracts.decisions import (
     Decide,
     DecisionMade,
@@ -10,6 +11,7 @@ from spotkeeper_contracts.decisions import (
     GetRecommendation,
     Recommendation,
 )
+from spotkeeper_contracts.presence import AgentReportedChange
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 
@@ -143,3 +145,19 @@ async def test_an_old_price_counts_no_more(agent: OneAgent) -> None:
     await agent.decides()
     later(hours=25)
     assert (await agent.recommendation()).outcome == "no-data"
+
+
+async def test_a_heartbeat_from_elsewhere_counts_more_than_an_older_request(
+    agent: OneAgent,
+) -> None:
+    await agent.decides(current_pool="us-east-1c-pool-1")
+    beat = example(
+        AgentReportedChange,
+        agent_id=agent.id,
+        client_id=agent.state.client_id,
+        current_pool_id=HERE,
+        spot_price=0.0099,
+        last_heartbeat_at=clock.now(),
+    )
+    await agent.scene.handle(beat)
+    assert (await agent.recommendation()).savings_impact == 0.0001

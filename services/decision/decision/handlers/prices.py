@@ -67,7 +67,9 @@ async def agent_told_prices(
     metrics.PRICES_RECORDED.labels("heartbeat").inc(kept)
 
 
-def _says_it_moved(event: AgentCameOnline | AgentReportedChange, agent: Known) -> bool:
+def _says_it_moved(
+    event: AgentCameOnline | AgentReportedChange | AgentReportedPrice, agent: Known
+) -> bool:
     """Whether a heartbeat names another place than the agent's last decide request."""
     if agent.told is None:
         return False
