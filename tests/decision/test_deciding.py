@@ -156,8 +156,8 @@ async def test_a_heartbeat_from_elsewhere_counts_more_than_an_older_request(
         agent_id=agent.id,
         client_id=agent.state.client_id,
         current_pool_id=HERE,
-        spot_price=0.0099,
+        spot_price=0.0114,
         last_heartbeat_at=clock.now(),
     )
     await agent.scene.handle(beat)
-    assert (await agent.recommendation()).savings_impact == 0.0001
+    assert (await agent.recommendation()).savings_impact == 0.0016
