@@ -12,13 +12,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import commands, decides, heartbeats, requests
+from benchmarks import commands, decides, engine, heartbeats, requests
 from benchmarks.processes import System, system
 from benchmarks.report import Line, print_lines
 
 PARTS: dict[str, Callable[[System, float], Awaitable[list[Line]]]] = {
     "latency": requests.latency,
     "switches": commands.switches,
+    "engine": engine.answers,
     "decisions": decides.decisions,
     "registrations": requests.registrations,
     "leases": commands.leases,

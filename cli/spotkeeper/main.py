@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spotkeeper import client
+from spotkeeper import client, models
 from spotkeeper.deadletters import dead_letters
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.folder import DataFolder
@@ -20,6 +20,7 @@ from spotkeeper.screen import Screen
 from spotkeeper.up import Options
 from spotkeeper.up import up as run_up
 from spotkeeper_agent.control import Control, ControlError
+from spotkeeper_contracts.models import ModelRole
 
 T = TypeVar("T")
 PIPE_COLUMNS = 250
@@ -35,6 +36,8 @@ app = typer.Typer(
 
 fleet = typer.Typer(invoke_without_command=True)
 app.add_typer(fleet, name="agents")
+model = typer.Typer(help="Models of the decision engine: published, withdrawn, judged.")
+app.add_typer(model, name="model")
 
 if sys.argv[1:2] != ["up"]:  # It brings 72 MB that `up` would hold for as long as it runs.
     from spotkeeper.backtest.command import backtest
@@ -45,6 +48,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a l
 DataDir = Annotated[
     Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
 ]
+Gateway = Annotated[str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")]
+AdminToken = Annotated[
+    str, typer.Option("--token", envvar="SPOTKEEPER_ADMIN_TOKEN", help="The admin token.")
+]
+Role = Annotated[ModelRole, typer.Option(help="It decides, or it is scored and never acts.")]
+GATEWAY = "http://127.0.0.1:5000"
 Name = Annotated[str, typer.Argument(help="An agent's logical id, such as agent-07.")]
 DATA_DIR = Path(".spotkeeper")
 
@@ -82,9 +91,7 @@ def up(
 @fleet.callback()
 def agents(
     context: typer.Context,
-    gateway: Annotated[
-        str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")
-    ] = "http://127.0.0.1:5000",
+    gateway: Gateway = GATEWAY,
     token: Annotated[
         str, typer.Option(envvar="SPOTKEEPER_TOKEN", help="A client's token.")
     ] = "client-token",
@@ -124,6 +131,50 @@ def dlq(
     """List the dead letters: messages that no service could handle, and why."""
     columns = ("at", "service", "reason", "topic", "partition", "offset", "type", "error")
     _print_rows(_run(dead_letters(kafka)), columns, as_json=as_json)
+
+
+@model.command("report")
+def model_report(
+    token: AdminToken,
+    gateway: Gateway = GATEWAY,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days to look back.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """What each model promised, and what came of it: interruptions and savings by version."""
+    rows = _run(models.report(gateway, token, days))
+    _print_rows(rows, models.PROMISES, as_json=as_json)
+
+
+@model.command("list")
+def list_models(token: AdminToken, gateway: Gateway = GATEWAY, as_json: AsJson = False) -> None:
+    """List the models that were published, and what each does now."""
+    rows = _run(models.published(gateway, token))
+    _print_rows(rows, models.PUBLISHED, as_json=as_json)
+
+
+@model.command("publish")
+def publish_model(
+    file: Annotated[Path, typer.Argument(help="An ONNX file with its card beside it.")],
+    token: AdminToken,
+    role: Role = ModelRole.SHADOW,
+    gateway: Gateway = GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Check a model and give it a role; every engine takes it up without a restart."""
+    rows = _run(models.publish(gateway, token, file, role.value))
+    _print_rows(rows, models.PUBLISHED, as_json=as_json)
+
+
+@model.command("withdraw")
+def withdraw_model(
+    token: AdminToken,
+    role: Role = ModelRole.SHADOW,
+    gateway: Gateway = GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Take a published model back: the file of the settings decides again, or none watches."""
+    rows = _run(models.withdraw(gateway, token, role.value))
+    _print_rows(rows, models.PUBLISHED, as_json=as_json)
 
 
 async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:

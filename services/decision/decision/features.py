@@ -27,7 +27,9 @@ NAMES = (
     *("log_rate", "w", "u", "u_unknown", "since"),
     *("r1", "r6", "r24", "sib6", "sib24"),
 )
-_U, _U_UNKNOWN = NAMES.index("u"), NAMES.index("u_unknown")
+_U, _U_UNKNOWN, _SINCE = (NAMES.index(name) for name in ("u", "u_unknown", "since"))
+_CAUTION = np.array([0.5, 0.5, 1.0, 0.5, 0.5])
+"""What is added to both sides of r1, r6, r24, sib6 and sib24."""
 
 FULL_PRICE_HISTORY_HOURS = 24.0
 VOLATILITY_WITHOUT_HISTORY = 0.004
@@ -86,33 +88,30 @@ def _hours_after(moments: Floats, at: Floats) -> Floats:
 
 def candidate_rows(evidence: Evidence) -> Rows:
     """A row [n, 10] per pool, as for an instance that would be new there."""
-    notices, exposure = evidence.notices, evidence.exposure_hours
-    group_notices = _sum_by(evidence.group, notices)
-    group_exposure = _sum_by(evidence.group, exposure)
+    notices, exposure, group = evidence.notices, evidence.exposure_hours, evidence.group
+    windows = notices.shape[1]
+    counted = np.concatenate([notices, exposure, np.ones((len(group), 1))], axis=1)
+    sums = _sum_by(group, counted)
+    group_notices = sums[:, :windows]
     prior_hours = np.maximum(PRIOR_HOURS, PRIOR_NOTICES / evidence.prior_per_h)
-    group_rate = (group_notices[:, 3] + evidence.prior_per_h * prior_hours) / (
-        group_exposure[:, 3] + prior_hours
+    group_rate = (group_notices[:, -1] + evidence.prior_per_h * prior_hours) / (
+        sums[:, -2] + prior_hours
     )
-    rate = (notices[:, 3] + group_rate * PRIOR_HOURS) / (exposure[:, 3] + PRIOR_HOURS)
+    rate = (notices[:, -1] + group_rate * PRIOR_HOURS) / (exposure[:, -1] + PRIOR_HOURS)
     expected = rate[:, None] * exposure
-    sibling_notices = group_notices - notices
-    sibling_expected = np.maximum(_sum_by(evidence.group, expected) - expected, 0.0)
-    sibling_ratio = np.log((sibling_notices + 0.5) / (sibling_expected + 0.5))
-    alone = _sum_by(evidence.group, np.ones((len(rate), 1)))[:, 0] == 1.0
-    seen = group_notices[:, 3] / (group_notices[:, 3] + 1.0)
-    columns = (
-        np.log(rate),
-        seen,
-        np.zeros_like(rate),
-        seen,
-        np.log1p(evidence.hours_since_notice * rate),
-        np.log((notices[:, 0] + 0.5) / (expected[:, 0] + 0.5)),
-        np.log((notices[:, 1] + 0.5) / (expected[:, 1] + 0.5)),
-        np.log((notices[:, 2] + 1.0) / (expected[:, 2] + 1.0)),
-        np.where(alone, 0.0, sibling_ratio[:, 1]),
-        np.where(alone, 0.0, sibling_ratio[:, 2]),
-    )
-    return np.stack(columns, axis=1).astype(np.float32)
+    sibling_expected = np.maximum(_sum_by(group, expected) - expected, 0.0)
+    seen = group_notices[:, -1] / (group_notices[:, -1] + 1.0)
+    came = np.concatenate([notices[:, :3], (group_notices - notices)[:, 1:3]], axis=1)
+    awaited = np.concatenate([expected[:, :3], sibling_expected[:, 1:3]], axis=1)
+    ratios = np.log((came + _CAUTION) / (awaited + _CAUTION))
+    ratios[sums[:, -1] == 1.0, 3:] = 0.0  # A pool without siblings.
+    rows = np.empty((len(group), len(NAMES)), np.float32)
+    rows[:, 0] = np.log(rate)
+    rows[:, 1] = rows[:, _U_UNKNOWN] = seen
+    rows[:, _U] = 0.0
+    rows[:, _SINCE] = np.log1p(evidence.hours_since_notice * rate)
+    rows[:, _SINCE + 1 :] = ratios
+    return rows
 
 
 def own_rows(rows: Rows, uptime_hours: Floats) -> Rows:
@@ -140,6 +139,7 @@ def price_history(changed_at: Floats, prices: Floats, at: float) -> tuple[float,
 
 def _sum_by(group: Integers, values: Floats) -> Floats:
     """The sums [n, k] of the values [n, k] over each row's group."""
-    sums = np.zeros((int(group.max(initial=-1)) + 1, values.shape[1]))
-    np.add.at(sums, group, values)
+    columns = values.shape[1]
+    cells = (group * columns)[:, None] + np.arange(columns)
+    sums = np.bincount(cells.ravel(), values.ravel()).reshape(-1, columns)
     return np.asarray(sums[group])
