@@ -119,3 +119,8 @@ def test_a_reported_price_holds_until_the_pools_price_changes() -> None:
 )  # fmt: skip
 def test_a_switch_promises_what_the_prices_say(old: Rate, new: Rate, promised: float) -> None:
     assert savings.promised(old, new, START) == pytest.approx(promised)
+
+
+@pytest.mark.parametrize(("usd", "shown"), [(-0.004, "0.0"), (0.004, "0.0"), (-1.006, "-1.01")])
+def test_an_amount_is_shown_in_whole_cents(usd: float, shown: str) -> None:
+    assert str(savings.in_cents(usd)) == shown

@@ -97,7 +97,7 @@ async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> Statist
         automatic=triggers.count(Trigger.AUTOMATIC),
         manual=triggers.count(Trigger.MANUAL),
         avg_downtime_seconds=sum(downtimes) / len(downtimes) if downtimes else 0.0,
-        total_savings_generated=round(sum(_realised(stay, tx.now) for stay in stays), 2),
+        total_savings_generated=savings.in_cents(sum(_realised(stay, tx.now) for stay in stays)),
         as_of=tx.now,
     )
 

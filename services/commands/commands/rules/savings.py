@@ -101,6 +101,11 @@ def price_at(rate: Rate, moment: datetime) -> float | None:
     return rate[index - 1][1] if index else None
 
 
+def in_cents(usd: float) -> float:
+    """The amount in whole cents; a loss of less than half a cent is nothing, not minus nothing."""
+    return round(usd, 2) + 0.0
+
+
 def promised(old: Rate, new: Rate, moment: datetime) -> float:
     """What an hour was to save by the prices at the switch; nothing if they are unknown."""
     return _minus(price_at(old, moment), price_at(new, moment)) or 0.0
