@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis import clock
+from commands.invariants import violations as commands_violations
+from registry.invariants import violations as registry_violations
 from spotkeeper_contracts import PARTITIONS, Topic
+from spotkeeper_contracts.values import rfc3339
 
 ROOT = Path(__file__).parents[2]
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -77,6 +81,19 @@ class System:
     def kill(self, name: str) -> None:
         """`kill -9` one process; the supervisor starts it again."""
         os.kill(self.pid(name), signal.SIGKILL)
+
+    async def violations(self) -> dict[str, list[str]]:
+        """What the services' own checks of their data find wrong: nothing, it is hoped."""
+        found: dict[str, list[str]] = {}
+        for name, check in (("registry", registry_violations), ("commands", commands_violations)):
+            db = await asyncpg.connect(
+                self.ready["postgres"], server_settings={"search_path": name}
+            )
+            try:
+                found |= await check(db)
+            finally:
+                await db.close()
+        return found
 
     async def messages(self, topic: Topic, agent_id: str | None = None) -> list[Json]:
         """All messages of a topic so far (of one agent), each with its type under `type`."""
@@ -143,6 +160,40 @@ class Agent:
     async def change(self, **settings: Any) -> httpx.Response:
         """PATCH the agent's config."""
         return await self.system.http.patch(f"{self.path}/config", json=settings)
+
+    async def issue_switch(
+        self, target_pool: str | None = "t3.medium.us-east-1b", **options: Any
+    ) -> httpx.Response:
+        """Ask for a switch; without a pool it is to on demand."""
+        target_type = "ondemand" if target_pool is None else "spot"
+        body = {"target_pool": target_pool, "target_type": target_type, "reason": "cost"}
+        return await self.post("issue-switch-command", body, **options)
+
+    async def fetch(self, wait: float = 0, **options: Any) -> list[Json]:
+        """Fetch what the agent is to do."""
+        answer = await self.get("pending-commands", params={"wait": wait}, **options)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json())
+
+    async def report_switch(self, new_instance_id: str, **changes: Any) -> httpx.Response:
+        """Report a switch from the registered instance to a new one in another zone."""
+        return await self.post("switch-report", self.switch_report(new_instance_id, **changes))
+
+    def switch_report(self, new_instance_id: str, **changes: Any) -> Json:
+        """The documented body of a switch report."""
+        told = ("instance_id", "instance_type", "mode", "az", "region", "ami_id")
+        old = {name: self.registration[name] for name in told}
+        old["pool_id"] = f"{old['instance_type']}.{old['az']}"
+        new = {**old, "instance_id": new_instance_id, "az": "us-east-1b"}
+        return {
+            "old_instance": old,
+            "new_instance": {**new, "pool_id": "t3.medium.us-east-1b"},
+            "pricing": {"old_spot": 0.0104, "new_spot": 0.0098, "on_demand": 0.0416},
+            "timing": {"initiated_at": rfc3339(clock.now())},
+            "trigger": "manual",
+            "downtime_seconds": 12.0,
+            **changes,
+        }
 
     async def detail(self) -> Json:
         """The agent as the API shows it."""
