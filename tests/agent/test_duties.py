@@ -106,7 +106,7 @@ async def test_who_is_told_that_it_is_not_the_primary_acts_no_more_until_a_beat_
         await calls(plane, "decide")
     kinds = [call.kind for call in plane.calls]
     refused = kinds.index("pricing-report")
-    acting = {"pricing-report", "decide", "instances-to-terminate"}
+    acting = {"pricing-report", "decide"}  # Other duties may have been under way when it was told.
     next_act = next(n for n in range(refused + 1, len(kinds)) if kinds[n] in acting)
     assert "heartbeat" in kinds[refused:next_act]
 

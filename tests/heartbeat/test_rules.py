@@ -51,7 +51,7 @@ class Log:
             found += self.append()
         return found
 
-    def sleep(self, seconds: int) -> None:
+    def go_deaf(self, seconds: int) -> None:
         """Let time go by without any record: nobody can be heard."""
         self.at_ms += seconds * SECOND
 
@@ -83,7 +83,7 @@ def test_an_agent_is_offline_after_more_than_the_limit(log: Log) -> None:
 def test_time_in_which_nobody_could_be_heard_does_not_count(log: Log) -> None:
     log.append(beat())
     log.wait(60)
-    log.sleep(3_600)
+    log.go_deaf(3_600)
     log.append()
     assert log.wait(57) == []
     assert kinds(log.wait(1)) == ["AgentWentOffline"]
@@ -93,7 +93,7 @@ def test_an_agent_that_beats_through_an_outage_is_never_offline(log: Log) -> Non
     for _ in range(20):
         log.append(beat())
         log.wait(20)
-        log.sleep(200)
+        log.go_deaf(200)
     assert kinds(log.transitions) == ["AgentCameOnline"]
 
 
