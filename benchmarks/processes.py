@@ -51,7 +51,7 @@ async def system() -> AsyncIterator[System]:
         )
         try:
             assert process.stdout is not None
-            line = await asyncio.wait_for(process.stdout.readline(), 180)
+            line = await asyncio.wait_for(process.stdout.readline(), 400)
             ready: dict[str, Any] = json.loads(line)
             yield System(
                 port, ready["client_token"], ready["kafka"], ready["postgres"], ready["pids"]

@@ -1,6 +1,8 @@
 """`kill -9` and restarts under traffic: nothing acknowledged is lost, nothing happens twice."""
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -15,8 +17,10 @@ from spotkeeper_contracts.topics import AGENT_EVENTS, AGENT_PRESENCE, AGENT_STAT
 from tests.stack import eventually
 from tests.system.driver import Agent, System, registration, running_system
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 OFFLINE_AFTER_SECONDS = 12
+FROZEN_SECONDS = 15.0
+"""Longer than the silence that makes an agent offline."""
 MAY_FAIL = {503, 504}
 
 
@@ -80,7 +84,7 @@ class Traffic:
         async def acknowledged() -> httpx.Response | None:
             return await self._send(send, path, body, headers)
 
-        answer = await eventually(acknowledged, within_seconds=60, every=0.2)
+        answer = await eventually(acknowledged, within_seconds=150, every=0.2)
         assert answer is not None
         return answer.json()
 
@@ -139,7 +143,7 @@ async def works_again(traffic: Traffic) -> None:
             sum(traffic.changes.values()) > changed + 12
         )
 
-    await eventually(moved, within_seconds=60)
+    await eventually(moved, within_seconds=150)
 
 
 @pytest.mark.parametrize("name", ["gateway", "registry", "heartbeat", "kafka", "postgres"])
@@ -147,6 +151,22 @@ async def test_kill_9_under_traffic_loses_and_doubles_nothing(fragile: System, n
     async with Traffic(fragile) as traffic:
         await works_again(traffic)
         fragile.kill(name)
+        await works_again(traffic)
+    await traffic.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["registry", "heartbeat", "kafka"])
+async def test_a_process_frozen_under_traffic_loses_and_doubles_nothing(
+    fragile: System, name: str
+) -> None:
+    async with Traffic(fragile) as traffic:
+        await works_again(traffic)
+        pid = fragile.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        thaws_at = clock.monotonic() + FROZEN_SECONDS
+        await eventually(lambda: clock.monotonic() >= thaws_at, within_seconds=FROZEN_SECONDS + 5)
+        os.kill(pid, signal.SIGCONT)
         await works_again(traffic)
     await traffic.check()
 

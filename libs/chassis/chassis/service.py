@@ -18,7 +18,6 @@ from chassis.consumer import Consumer
 from chassis.health import Health, OperationsServer
 from chassis.inbox import Inbox
 from chassis.log import get_logger, set_up_logging
-from chassis.migrations import migrate
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
 from chassis.producer import Producer
@@ -114,6 +113,9 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
 
 async def migrate_service(service: Service, settings: ServiceSettings) -> None:
     """Bring the service's schema up to date and create the topics that are missing."""
+    # Alembic takes 13 MB and a quarter of a start, which who only runs should not pay.
+    from chassis.migrations import migrate
+
     if service.migrations is not None:
         assert settings.dsn is not None, "set SPOTKEEPER_DSN"
         await migrate(settings.dsn.get_secret_value(), service.migrations)

@@ -48,7 +48,7 @@ class GatewaySettings(ServiceSettings):
         10.0, gt=0, description="How long a connection may take to send a request's headers."
     )
     read_body_seconds: float = Field(
-        5.0, gt=0, description="How long a request's body may take to arrive."
+        20.0, gt=0, description="How long a request's body may take to arrive."
     )
     requests_per_second: float = Field(
         2_000.0, gt=0, description="Requests of one client in the long run; more get 429."
