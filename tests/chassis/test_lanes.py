@@ -55,6 +55,15 @@ async def test_a_repeat_gets_the_stored_answer_and_no_second_effect(
         assert await bus.count(key) == 1
 
 
+async def test_a_late_answer_to_a_repeat_is_no_answer_to_another_body(
+    bus: Bus, new_key: NewKey
+) -> None:
+    key, id = new_key(), clock.new_id()
+    async with bus.service():
+        await asyncio.gather(*(bus.tell(key, "at once", id=id) for _ in range(20)))
+        assert await bus.refusal(bus.tell(key, "another", id=id)) == "IDEMPOTENCY_MISMATCH"
+
+
 async def test_repeats_at_the_same_time_take_effect_once(bus: Bus, new_key: NewKey) -> None:
     key, id = new_key(), clock.new_id()
     async with bus.service():

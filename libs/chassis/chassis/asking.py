@@ -35,7 +35,7 @@ class Asker:
         self._producer = producer
         self._reply_partition = reply_partition
         self._source = source
-        self._waiting: dict[str, list[asyncio.Future[Reply]]] = {}
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._reader = Reader(
             bootstrap_servers,
             [TopicPartition(GATEWAY_REPLIES.name, reply_partition)],
@@ -82,6 +82,7 @@ class Asker:
             request_id=None,
             reply_to=self._reply_partition,
             traceparent=traceparent,
+            ask_id=str(clock.new_id()),
         )
         start = clock.monotonic()
         reply = await self._answer_to(envelope, timeout_seconds)
@@ -92,10 +93,13 @@ class Asker:
         return reply
 
     async def _answer_to(self, envelope: Envelope, timeout_seconds: float) -> Reply:
-        """Wait under the request's id, which is known before the request is sent."""
+        """Wait under an id of this one ask, which is known before the request is sent.
+
+        A repeat has the request's id but its own answer: under another body that is a refusal.
+        """
+        assert envelope.ask_id is not None
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(str(envelope.id), [])
-        waiting.append(future)
+        self._waiting[envelope.ask_id] = future
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._producer.send(envelope.to_record())
@@ -103,14 +107,11 @@ class Asker:
         except TimeoutError as error:
             raise NoAnswer(envelope.message.type) from error
         finally:
-            waiting.remove(future)
-            if not waiting:
-                self._waiting.pop(str(envelope.id), None)
+            del self._waiting[envelope.ask_id]
 
     def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        id = header(record.headers, "ce_requestid")
-        waiting = self._waiting.get(id or "")
-        if waiting is None:
+        future = self._waiting.get(header(record.headers, "ce_askid") or "")
+        if future is None:
             metrics.REPLIES_UNCLAIMED.inc()
             return
         try:
@@ -118,6 +119,5 @@ class Asker:
         except Unreadable as error:
             log.error("unreadable answer", offset=record.offset, error=str(error))
             return
-        for future in waiting:
-            if isinstance(message, Reply) and not future.done():
-                future.set_result(message)
+        if isinstance(message, Reply) and not future.done():
+            future.set_result(message)

@@ -80,7 +80,7 @@ def answer_to_unreadable(headers: Sequence[tuple[str, bytes]], *, service: str) 
         return []
     try:
         envelope = Envelope.of(INTERNAL, source=service).answering(
-            header(headers, "ce_requestid") or id
+            header(headers, "ce_requestid") or id, header(headers, "ce_askid")
         )
     except ValueError:
         return []

@@ -36,7 +36,8 @@ class Envelope:
     """A message with where it comes from and where its answer goes.
 
     `request_id` is the id of the request that began the chain: a reply carries it back, and a
-    handed-on request keeps it. `reply_to` is the partition that the asking gateway reads.
+    handed-on request keeps it. `reply_to` is the partition that the asking gateway reads, and
+    `ask_id` tells a request from its repeats, which have one id: each gets its own answer.
     """
 
     message: Message
@@ -48,6 +49,7 @@ class Envelope:
     request_id: UUID | None = None
     reply_to: int | None = None
     traceparent: str | None = None
+    ask_id: str | None = None
 
     @classmethod
     def of(cls, message: Message, *, source: str, actor: str | None = None) -> Self:
@@ -65,13 +67,13 @@ class Envelope:
             request_id=self.request_id or self.id,
         )
 
-    def answering(self, request_id: str) -> "Envelope":
+    def answering(self, request_id: str, ask_id: str | None) -> "Envelope":
         """The same message as an answer to a request; raises ValueError if the id is none."""
-        return replace(self, request_id=UUID(request_id))
+        return replace(self, request_id=UUID(request_id), ask_id=ask_id)
 
     def without_reply(self) -> "Envelope":
         """The same message as one that nobody awaits an answer to."""
-        return replace(self, reply_to=None)
+        return replace(self, reply_to=None, ask_id=None)
 
     def to_record(self, *, partition: int | None = None) -> Record:
         """The record as it is sent; `partition` overrules the key."""
@@ -92,6 +94,7 @@ class Envelope:
             "ce_clientid": self.client_id,
             "ce_requestid": None if self.request_id is None else str(self.request_id),
             "ce_replyto": None if self.reply_to is None else str(self.reply_to),
+            "ce_askid": self.ask_id,
             "traceparent": self.traceparent,
         }
         return [(name, value.encode()) for name, value in values.items() if value is not None]
@@ -113,6 +116,7 @@ class Envelope:
                 UUID(request_id) if request_id else None,
                 int(reply_to) if reply_to else None,
                 texts.get("traceparent"),
+                texts.get("ce_askid"),
             )
         except KeyError as missing:
             raise Unreadable(f"unknown type or missing header: {missing}") from missing

@@ -96,6 +96,7 @@ HEADERS: Part = {
         "ce_clientid": _header("The client it concerns.", format="uuid"),
         "ce_requestid": _header("The request that began the chain.", format="uuid"),
         "ce_replyto": _header("The partition of `gateway-replies` that an answer goes to."),
+        "ce_askid": _header("Which of several repeats asks; an answer carries it back."),
         "traceparent": _header("The trace it belongs to, as W3C Trace Context."),
     },
 }
