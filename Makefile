@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := libs/contracts libs/chassis services/gateway services/registry services/heartbeat services/decision services/commands agent cli
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 .PHONY: help setup up test check bench docs lock
 .DEFAULT_GOAL := help
