@@ -85,15 +85,14 @@ async def report_execution(request: ReportExecution, tx: Tx) -> Done:
 
 
 async def cancel_command(request: CancelCommand, tx: Tx) -> Done:
-    """Take a command back, whoever has it in hand."""
+    """Take a command back, whoever has it in hand; a repeat changes nothing."""
     agent = await agent_to_change(request, tx)
     row = _found(
         await store.command(tx.db, request.agent_id, request.client_id, request.command_id)
     )
-    if lifecycle.has_ended(CommandStatus(row["status"])):
-        raise Refused("ALREADY_FINISHED", "The command has ended already", 409)
-    await finish(row, CommandStatus.CANCELLED, tx, by=tx.actor)
-    await settle(agent, tx)
+    if not lifecycle.is_repeat(CommandStatus(row["status"]), CommandStatus.CANCELLED):
+        await finish(row, CommandStatus.CANCELLED, tx, by=tx.actor)
+        await settle(agent, tx)
     return Done()
 
 
