@@ -20,7 +20,7 @@ from tests.stack import eventually
 AGENTS = 25
 BURST_SECONDS = 2.0
 REACTION_SECONDS = 1.0
-MOST_KIB = 60 * 1024
+MOST_KIB = 96 * 1024
 LOG = "log"
 
 
