@@ -11,7 +11,7 @@ from spotkeeper_contracts.decisions import (
     GetRecommendation,
     Recommendation,
 )
-from spotkeeper_contracts.presence import AgentReportedChange
+from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 
@@ -119,6 +119,17 @@ async def test_where_an_agent_says_it_runs_counts_until_the_registry_tells_of_a_
     assert (await agent.recommendation()).target_pool == THERE
     await agent.changes(current_pool_id=THERE, instance_id="i-next")
     assert (await agent.recommendation()).recommendation is Recommendation.STAY
+
+
+async def test_a_beat_from_before_a_decide_request_moves_nobody(agent: OneAgent) -> None:
+    heard_at = clock.now()
+    await agent.decides(current_pool="us-east-1c-pool-1")
+    about = {"agent_id": agent.state.agent_id, "client_id": agent.state.client_id}
+    beat = example(
+        AgentCameOnline, **about, current_pool_id="us-east-1d-pool-1", last_heartbeat_at=heard_at
+    )
+    await agent.scene.handle(beat)
+    assert (await agent.recommendation()).target_pool == THERE
 
 
 async def test_the_recommendation_shows_with_auto_switch_off(agent: OneAgent) -> None:

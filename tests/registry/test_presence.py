@@ -14,8 +14,9 @@ from spotkeeper_contracts.presence import (
     AgentReportedChange,
     AgentWentOffline,
 )
+from spotkeeper_contracts.switches import ReportSwitch, SwitchReport
 from spotkeeper_contracts.values import AgentStatus
-from tests.registry.fleet import OneAgent
+from tests.registry.fleet import OneAgent, instance
 
 FIRST = "i-first"
 Report = AgentCameOnline | AgentReportedChange
@@ -68,6 +69,15 @@ async def test_a_reported_change_is_taken_over(agent: OneAgent) -> None:
     assert await agent.state() == before.model_copy(update=told)
     assert (await agent.ask(GetAgent)).detail.last_heartbeat_at == at
     assert (await agent.trail())[-1] == "agent_changed"
+
+
+async def test_a_beat_from_before_a_move_does_not_tell_where_the_agent_is(agent: OneAgent) -> None:
+    heard_at = clock.now()
+    old, new = instance(FIRST), instance("i-next", pool_id="pool-b")
+    await agent.ask(ReportSwitch, report=example(SwitchReport, old_instance=old, new_instance=new))
+    await hear(agent, heard_at, status="degraded", current_mode="spot", current_pool_id="pool-a")
+    state = await agent.state()
+    assert (state.status, state.current_pool_id) == (AgentStatus.DEGRADED, "pool-b")
 
 
 @pytest.mark.parametrize("kind", [AgentCameOnline, AgentReportedChange])

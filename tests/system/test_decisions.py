@@ -1,5 +1,6 @@
 """Decisions from outside: asked over HTTP, fed by reports and notices, acted upon by the loop."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +37,10 @@ def situation(pools: dict[str, float] | None = None, **current: Any) -> dict[str
 
 
 @pytest.fixture
-async def agent(system: System) -> Agent:
+async def agent(system: System) -> AsyncIterator[Agent]:
     """An agent of a client that has no other."""
-    http = await system.client(f"decided-{clock.new_id().hex}")
-    return await replace(system, http=http).register()
+    async with await system.client(f"decided-{clock.new_id().hex}") as http:
+        yield await replace(system, http=http).register()
 
 
 async def test_a_decision_becomes_a_command_by_itself(agent: Agent) -> None:

@@ -63,6 +63,8 @@ agents = Table(
     Column("az", Text, nullable=False),
     Column("current_mode", Text, nullable=False),
     Column("current_pool_id", Text),
+    # Since when it lives there: a beat of an earlier moment tells of another place.
+    Column("placed_at", Moment, nullable=False),
     Column("hostname", Text),
     Column("ami_id", Text),
     Column("agent_version", Text),

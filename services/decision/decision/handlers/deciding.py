@@ -151,6 +151,7 @@ async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
             "registered_at": agent.registered_at,
             "pool_id": market.here,
             "running_since": since.isoformat(),
+            "at": tx.now.isoformat(),
         },
     )
 

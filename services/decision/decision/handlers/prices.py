@@ -1,6 +1,7 @@
 """Prices that agents report, at length or with their heartbeats."""
 
 import math
+from datetime import datetime
 
 from chassis.transaction import Tx
 from decision import metrics
@@ -70,12 +71,13 @@ async def agent_told_prices(
 def _says_it_moved(
     event: AgentCameOnline | AgentReportedChange | AgentReportedPrice, agent: Known
 ) -> bool:
-    """Whether a heartbeat names another place than the agent's last decide request."""
-    if agent.told is None:
+    """Whether a heartbeat names another place than the agent's last decide request before it."""
+    told = agent.told
+    if told is None or event.last_heartbeat_at <= datetime.fromisoformat(told["at"]):
         return False
     is_spot = event.current_mode is not PurchaseMode.ONDEMAND
     named = event.current_pool_id if is_spot else None
-    return (not is_spot or named is not None) and named != agent.told["pool_id"]
+    return (not is_spot or named is not None) and named != told["pool_id"]
 
 
 def _is_price(price: float | None) -> bool:

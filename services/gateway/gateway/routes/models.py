@@ -1,6 +1,6 @@
 """Models of the decision engine, for the bearer of the admin token: published, listed, judged."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import BaseModel, StringConstraints
@@ -9,7 +9,7 @@ from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, AskOnce
 from gateway.errors import INVALID_MODEL, NO_MODEL
 from gateway.routing import open_to, router
-from gateway.values import with_example
+from gateway.values import JsonObject, with_example
 from spotkeeper_contracts.models import (
     GetModelReport,
     ListModels,
@@ -45,7 +45,7 @@ class ModelToPublish(BaseModel):
 
     role: ModelRole
     onnx: Annotated[str, StringConstraints(max_length=60_000)]
-    card: dict[str, Any]
+    card: JsonObject
 
 
 class ModelBody(BaseModel):

@@ -207,6 +207,7 @@ def _settled(
         "az": registration.az,
         "current_mode": registration.mode.value,
         "current_pool_id": rules.canonical_pool(registration),
+        "placed_at": at,
         "hostname": registration.hostname,
         "ami_id": registration.ami_id,
         "agent_version": registration.agent_version,

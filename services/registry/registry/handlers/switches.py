@@ -158,7 +158,7 @@ async def _change_primary(
     )
     pool_id = new.pool_id if new.pool_id is not None else rules.canonical_pool(new)
     await instances.save(tx.db, agent, new, InstanceStatus.PRIMARY, at=tx.now)
-    moved = await instances.move_agent(tx.db, agent, new, pool_id=pool_id)
+    moved = await instances.move_agent(tx.db, agent, new, pool_id=pool_id, at=tx.now)
     await note(moved, tx, event_type, text, notify=True, former=former, epoch=moved["epoch"])
     tx.emit(
         AgentPromoted(

@@ -77,6 +77,7 @@ _MOVE = Query(
                 "az",
                 "current_mode",
                 "current_pool_id",
+                "placed_at",
             )
         },
     )
@@ -170,7 +171,9 @@ async def demote_primary(
     )
 
 
-async def move_agent(db: Connection, agent: Row, to: Instance, *, pool_id: str | None) -> Row:
+async def move_agent(
+    db: Connection, agent: Row, to: Instance, *, pool_id: str | None, at: datetime
+) -> Row:
     """Let the agent live on an instance from now on, with the next epoch; return the agent."""
     return _the(
         await _MOVE.row(
@@ -183,6 +186,7 @@ async def move_agent(db: Connection, agent: Row, to: Instance, *, pool_id: str |
             new_az=to.az,
             new_current_mode=to.mode.value,
             new_current_pool_id=pool_id,
+            new_placed_at=at,
         )
     )
 

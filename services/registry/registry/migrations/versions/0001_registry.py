@@ -59,6 +59,7 @@ def agents() -> None:
         sa.Column("az", sa.Text, nullable=False),
         sa.Column("current_mode", sa.Text, nullable=False),
         sa.Column("current_pool_id", sa.Text),
+        sa.Column("placed_at", MOMENT, nullable=False),
         sa.Column("hostname", sa.Text),
         sa.Column("ami_id", sa.Text),
         sa.Column("agent_version", sa.Text),
