@@ -196,6 +196,7 @@ async def test_a_published_model_stands_above_the_file(decided: Scene) -> None:
     ("fields", "field"),
     [
         ({"onnx": "no base 64!"}, "onnx"),
+        ({"onnx": "\u00e9"}, "onnx"),
         ({"onnx": base64.b64encode(b"no model").decode()}, "card.sha256"),
         ({"card": {**CARD, "sha256": "0" * 64}}, "card.sha256"),
         ({"card": {"name": "risk"}}, "card.version"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -110,7 +109,7 @@ def _checked(request: PublishModel) -> tuple[bytes, ModelCard]:
     """The model's bytes and card; raises `Refused` with 400 and what is wrong with which."""
     try:
         content = base64.b64decode(request.onnx, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # Also what is no ASCII at all.
         raise _invalid("onnx", "The model must be given in Base64") from error
     try:
         card = ModelCard.model_validate(request.card)
