@@ -70,7 +70,7 @@ async def test_a_crashed_agent_goes_offline_and_comes_back(fleet: Fleet) -> None
     await fleet.tell("stop", "agent-02")
     await eventually(offline, within_seconds=OFFLINE_AFTER_SECONDS + 4)
     others = {name: a["status"] for name, a in (await fleet.agents()).items() if name != "agent-02"}
-    assert set(others.values()) == {"online"}
+    assert "offline" not in others.values()
 
     await fleet.tell("start", "agent-02")
     await eventually(online, within_seconds=4)
