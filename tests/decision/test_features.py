@@ -81,6 +81,17 @@ def test_a_row_is_what_its_definition_says() -> None:
     )
 
 
+@pytest.mark.parametrize(("prior", "least", "most"), [(1e-2, 0.05, 0.3), (3.5e-5, 1e-5, 2e-3)])
+def test_notices_of_a_sibling_condemn_a_torn_group_and_only_warn_a_calm_one(
+    prior: float, least: float, most: float
+) -> None:
+    two, hour = [2.0] * 4, [1.0] * 4
+    seen = evidence([NOTHING, two], [NOTHING, hour], prior_per_h=np.full(2, prior))
+    quiet, interrupted = shipped().risks(candidate_rows(seen))
+    assert least < quiet.hour < most
+    assert interrupted.hour > 0.05
+
+
 def test_a_pool_without_siblings_has_nothing_to_learn_from_them() -> None:
     seen = evidence(
         [[1, 1, 1, 1], [5, 5, 5, 5]], [[1, 6, 24, 168]] * 2, group=np.array([0, 1], np.int64)
