@@ -1,5 +1,6 @@
 """Who is alive: the beats that agents send, and what the heartbeat service makes of them."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -25,7 +26,7 @@ class Beat(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     ondemand_price: float | None = None
     agent_version: str | None = None
     config_version: int | None = None
-    timestamp: str | None = None
+    timestamp: datetime | None = None
 
 
 encode_beats = msgspec.json.Encoder().encode

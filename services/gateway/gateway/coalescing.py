@@ -1,10 +1,12 @@
 """Appending beats by group commit: what arrives while a record is on its way goes in the next.
 
-So there is no added wait at low load, and records grow with the load. Each second an idle partition
+Two records of a partition are some milliseconds apart, so there is no added wait at low load, and
+records grow with the load: each costs broker and stream as much as the beats in it. Each second an idle partition
 gets an empty record, a tick, by which its reader learns that time went on and beats could be heard.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -42,6 +44,7 @@ class _Partition:
     batches: deque[_Batch] = field(default_factory=deque)
     flushing: asyncio.Task[None] | None = None
     sent_at: float = 0.0
+    next_at: float = 0.0
 
 
 class Coalescer:
@@ -53,11 +56,13 @@ class Coalescer:
         *,
         waiting_limit: int,
         beats_per_record: int,
+        record_gap_seconds: float,
         acknowledge_seconds: float,
     ) -> None:
         self._producer = producer
         self._waiting_limit = waiting_limit
         self._beats_per_record = beats_per_record
+        self._record_gap_seconds = record_gap_seconds
         self._acknowledge_seconds = acknowledge_seconds
         self._waiting = 0
         self._partitions = [_Partition(number) for number in range(PARTITIONS)]
@@ -124,13 +129,21 @@ class Coalescer:
     async def _send_batches(self, partition: _Partition) -> None:
         try:
             while partition.batches:
+                await self._until_due(partition)
                 batch = partition.batches.popleft()
                 partition.sent_at = clock.monotonic()
+                partition.next_at = partition.sent_at + self._record_gap_seconds
                 acknowledged = await self._send(partition.number, batch.beats)
                 self._waiting -= len(batch.beats)
                 batch.settle(acknowledged)
         finally:
             partition.flushing = None
+
+    async def _until_due(self, partition: _Partition) -> None:
+        """Keep the gap; partitions that have to wait go on together, in one request."""
+        now, gap = clock.monotonic(), self._record_gap_seconds
+        if now < partition.next_at:
+            await asyncio.sleep(math.ceil(partition.next_at / gap) * gap - now)
 
     async def _send(self, partition: int, beats: list[Beat]) -> bool:
         metrics.BEATS_PER_RECORD.observe(len(beats))

@@ -9,6 +9,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.errors import HEADERS_TOO_LARGE, Problem, body_of
 
 MALFORMED = Problem(400, "MALFORMED_REQUEST", "The request is no valid HTTP")
+WHOLE_BODY = "whole_body"
+"""The key in a scope's state of a body that came along with its head."""
+
 _REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
 
 
@@ -22,6 +25,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._header_bytes = header_bytes
         self._head_seconds = head_seconds
+        self._in_head = True
         self._bytes_of_head = 0
         self._head_due: asyncio.TimerHandle | None = None
 
@@ -38,7 +42,8 @@ class LimitedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; what is still an open head afterwards counts as such."""
         super().data_received(data)
-        if self._head_due is not None and not self.transport.is_closing():
+        if self._in_head and not self.transport.is_closing():
+            self._await_head()
             self._bytes_of_head += len(data)
             if self._bytes_of_head > 2 * self._header_bytes:
                 self._end_with(HEADERS_TOO_LARGE)
@@ -46,24 +51,28 @@ class LimitedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._bytes_of_head = 0
-        if self._head_due is None:
-            self._await_head()
+        self._in_head, self._bytes_of_head = True, 0
 
     def on_headers_complete(self) -> None:
         """The head is here in time; its exact size is the front door's to judge."""
         self._head_complete()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Hand over the body with the scope, whose request has not begun if all came at once."""
+        super().on_message_complete()
+        self.scope["state"][WHOLE_BODY] = self.cycle.body
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the contract's own form."""
         self._end_with(MALFORMED)
 
     def _await_head(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._head_due = loop.call_later(self._head_seconds, self.transport.close)
+        if self._head_due is None:
+            self._head_due = self.loop.call_later(self._head_seconds, self.transport.close)
 
     def _head_complete(self) -> None:
+        self._in_head = False
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None

@@ -15,6 +15,7 @@ from chassis import clock
 from chassis.log import get_logger
 from gateway import metrics
 from gateway.bodies import read_body
+from gateway.connections import WHOLE_BODY
 from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, response_to
 from gateway.heads import Head, read_head
 from gateway.heartbeats import Heartbeats, agent_of_heartbeat
@@ -60,13 +61,14 @@ class Door:
         body = await read_body(
             receive,
             head,
+            whole=scope["state"].pop(WHOLE_BODY, None),
             limit_bytes=settings.body_bytes if agent_id is None else settings.heartbeat_body_bytes,
             timeout_seconds=settings.read_body_seconds,
         )
         if agent_id is not None and settings.heartbeat_fast_path:
             await self._heartbeats.answer(agent_id, head, body, send)
             return
-        scope.setdefault("state", {})["head"] = head
+        scope["state"]["head"] = head
         await self._app(scope, _replaying(body, receive), send)
 
 

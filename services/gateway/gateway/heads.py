@@ -1,13 +1,15 @@
 """A request's head: the headers that the gateway itself reads, in one pass, within limits."""
 
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from chassis import clock
+from itertools import count
 
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_THIS_PROCESS = secrets.token_hex(8)
+_numbers = count(1)
 _LINE_BYTES = 4  # ": " and the line's end, which every header has beside name and value
 
 
@@ -60,5 +62,10 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
                 head.request_id = value
             case b"traceparent" if _TRACEPARENT.fullmatch(value):
                 head.traceparent = value.decode()
-    head.request_id = head.request_id or str(clock.new_id()).encode()
+    head.request_id = head.request_id or _fresh_id()
     return head
+
+
+def _fresh_id() -> bytes:
+    """An id that no other request has; a UUID of its own would cost a heartbeat a tenth of its time."""
+    return f"{_THIS_PROCESS}-{next(_numbers):x}".encode()

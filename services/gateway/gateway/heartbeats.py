@@ -22,7 +22,7 @@ from gateway.heads import Head
 from gateway.values import Moment, ReportedStatus, to_utc, with_example
 from gateway.views import Agents, KnownAgent, RawHeaders
 from spotkeeper_contracts.presence import Beat
-from spotkeeper_contracts.values import InstanceId, Mode, PoolId, Text, UsdPerHour, rfc3339
+from spotkeeper_contracts.values import InstanceId, Mode, PoolId, Text, UsdPerHour
 
 NOT_PRIMARY = "not-primary"
 _BEATS_TAKEN = metrics.BEATS.labels("taken")
@@ -140,7 +140,7 @@ def decode_by_reference(body: bytes) -> Heartbeat:
 
 
 def _beat(agent: KnownAgent, heartbeat: Heartbeat) -> Beat:
-    mode, moment = heartbeat.current_mode, heartbeat.timestamp
+    mode = heartbeat.current_mode
     return Beat(
         agent_id=agent.id,
         client_id=agent.client,
@@ -152,7 +152,7 @@ def _beat(agent: KnownAgent, heartbeat: Heartbeat) -> Beat:
         ondemand_price=heartbeat.ondemand_price,
         agent_version=heartbeat.agent_version,
         config_version=heartbeat.config_version,
-        timestamp=None if moment is None else rfc3339(moment),
+        timestamp=heartbeat.timestamp,
     )
 
 

@@ -70,6 +70,7 @@ class Gateway:
             producer,
             waiting_limit=settings.waiting_beats,
             beats_per_record=settings.beats_per_record,
+            record_gap_seconds=settings.record_gap_seconds,
             acknowledge_seconds=settings.acknowledge_seconds,
         )
         return cls(

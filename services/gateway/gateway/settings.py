@@ -60,6 +60,9 @@ class GatewaySettings(ServiceSettings):
         20_000, gt=0, description="Beats that may wait for the broker; more get 503."
     )
     beats_per_record: int = Field(500, gt=0, description="Beats in one record at most.")
+    record_gap_seconds: float = Field(
+        0.02, ge=0, description="Least time between two records of beats in one partition."
+    )
     acknowledge_seconds: float = Field(
         3.0, gt=0, description="How long a beat waits for the broker before 503."
     )
