@@ -1,6 +1,7 @@
 """Request and reply over the bus: `reply = await ask(request)`."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +27,22 @@ class Asker:
     """Asks owners over the bus and hands each answer to the one who waits for it.
 
     Answers come on one partition of `gateway-replies`. Two askers may share it: each ignores what
-    it did not ask.
+    it did not ask. Before an answer come the states that the request changed, for `on_state`.
     """
 
     def __init__(
-        self, producer: Producer, bootstrap_servers: str, *, reply_partition: int, source: str
+        self,
+        producer: Producer,
+        bootstrap_servers: str,
+        *,
+        reply_partition: int,
+        source: str,
+        on_state: Callable[["ConsumerRecord[bytes, bytes]"], None] = lambda record: None,
     ) -> None:
         self._producer = producer
         self._reply_partition = reply_partition
         self._source = source
+        self._on_state = on_state
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._reader = Reader(
             bootstrap_servers,
@@ -110,7 +118,11 @@ class Asker:
             del self._waiting[envelope.ask_id]
 
     def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        future = self._waiting.get(header(record.headers, "ce_askid") or "")
+        ask_id = header(record.headers, "ce_askid")
+        if ask_id is None:
+            self._on_state(record)
+            return
+        future = self._waiting.get(ask_id)
         if future is None:
             metrics.REPLIES_UNCLAIMED.inc()
             return

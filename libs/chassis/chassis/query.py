@@ -75,6 +75,10 @@ async def prepare_connection(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
     await raw.set_type_codec("jsonb", schema="pg_catalog", encoder=to_json, decoder=json.loads)
 
 
+async def _leave_as_it_is(_: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    """Nothing here changes a session, so the round trip that asyncpg takes to reset it is saved."""
+
+
 async def open_pool(dsn: str, *, connections: int) -> "asyncpg.Pool[asyncpg.Record]":
     """A pool whose connections are prepared; it connects when first used, not now."""
     return await asyncpg.create_pool(
@@ -82,6 +86,7 @@ async def open_pool(dsn: str, *, connections: int) -> "asyncpg.Pool[asyncpg.Reco
         min_size=0,
         max_size=connections,
         init=prepare_connection,
+        reset=_leave_as_it_is,
         command_timeout=30.0,
         timeout=10.0,
         max_inactive_connection_lifetime=300.0,

@@ -4,7 +4,7 @@ It returns what is to be published once it is committed. Nothing here talks to t
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
 from spotkeeper_contracts.ids import derived_id
+from spotkeeper_contracts.topics import GATEWAY_REPLIES, TOPICS, Kind
 
 Handler = Callable[[Any, Any], Awaitable[Reply | Request | None]]
 Sweep = Callable[[Sequence[int], Any], Awaitable[bool]]
@@ -67,7 +68,11 @@ class Delivery:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a transaction leaves to be published: answers first, then emitted messages."""
+    """What a transaction leaves to be published: answers first, then emitted messages.
+
+    An asker gets the states that its request changed before the answer, so that it reads its own
+    writes without waiting for the topics of those states.
+    """
 
     answers: list[Record] = field(default_factory=list)
     emitted: list[Record] = field(default_factory=list)
@@ -141,6 +146,7 @@ class Work:
                     answer, messages = await self._handle(db, delivery)
                     records = [self._record(delivery.envelope, m) for m in messages]
                     emitted += [(delivery.partition, record) for record in records]
+                    outcome.answers += _states_for_asker(delivery.envelope, records)
                     handled[id] = Handled(delivery.fingerprint, answer)
                     if answer is not None:
                         answers[id] = answer
@@ -249,3 +255,15 @@ class Work:
             assert self._service in answer.topic.written_by, f"{answer.topic.name} is not ours"
             return [envelope.to_record()]
         return [] if cause.reply_to is None else [envelope.to_record(partition=cause.reply_to)]
+
+
+def _states_for_asker(cause: Envelope, records: Sequence[Record]) -> list[Record]:
+    """The states of what was asked about, once more for the gateway that waits for the answer."""
+    if cause.reply_to is None:
+        return []
+    key = cause.message.key.encode()
+    return [
+        replace(record, topic=GATEWAY_REPLIES.name, partition=cause.reply_to)
+        for record in records
+        if TOPICS[record.topic].kind is Kind.STATE and record.key == key
+    ]

@@ -91,7 +91,7 @@ class Views:
         self._reader = Reader(
             bootstrap_servers,
             partitions_of([message.topic for message in views]),
-            self._take,
+            self.take,
             client_id=client_id,
             from_beginning=True,
         )
@@ -114,12 +114,13 @@ class Views:
         """Stop reading."""
         await self._reader.stop()
 
-    def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        view = self._by_topic[record.topic]
+    def take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        """Put a state where it belongs, whether it comes from its own topic or with an answer."""
         if record.key is None:
             return
+        key = record.key.decode()
         if not record.value:
-            view.put(record.key.decode(), None)
+            self._by_topic[record.topic].put(key, None)
             return
         try:
             message = Envelope.from_record(record.value, record.headers).message
@@ -128,8 +129,9 @@ class Views:
                 "unreadable state", topic=record.topic, offset=record.offset, error=str(error)
             )
             return
-        if isinstance(message, view.message):
-            view.put(record.key.decode(), message)
+        view = self._by_topic.get(message.topic.name)
+        if view is not None and isinstance(message, view.message):
+            view.put(key, message)
 
 
 def _revision(message: Message) -> int:

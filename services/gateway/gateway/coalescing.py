@@ -1,8 +1,9 @@
 """Appending beats by group commit: what arrives while a record is on its way goes in the next.
 
 Two records of a partition are some milliseconds apart, so there is no added wait at low load, and
-records grow with the load: each costs broker and stream as much as the beats in it. Each second an idle partition
-gets an empty record, a tick, by which its reader learns that time went on and beats could be heard.
+records grow with the load: each costs broker and stream as much as the beats in it. Each second an
+idle partition gets an empty record, a tick, by which its reader learns that time went on and beats
+could be heard.
 """
 
 import asyncio

@@ -67,5 +67,5 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
 
 
 def _fresh_id() -> bytes:
-    """An id that no other request has; a UUID of its own would cost a heartbeat a tenth of its time."""
+    """An id that no other request has; a UUID would cost a heartbeat a tenth of its time."""
     return f"{_THIS_PROCESS}-{next(_numbers):x}".encode()

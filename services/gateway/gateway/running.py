@@ -52,13 +52,19 @@ class Gateway:
         """A gateway that has not started yet."""
         bus = settings.kafka_bootstrap_servers
         producer = Producer(bus, client_id=NAME, send_timeout_seconds=settings.send_timeout_seconds)
-        asker = Asker(producer, bus, reply_partition=settings.reply_partition, source=NAME)
         clients, states, queues = View(ClientState), View(AgentState), View(CommandQueue)
         engines = View(EngineState)
         views = Views(
             bus,
             {ClientState: clients, AgentState: states, CommandQueue: queues, EngineState: engines},
             client_id=NAME,
+        )
+        asker = Asker(
+            producer,
+            bus,
+            reply_partition=settings.reply_partition,
+            source=NAME,
+            on_state=views.take,
         )
         owners = Owners(asker, timeout_seconds=settings.ask_timeout_seconds)
         agents = Agents(states, queues, owners)
