@@ -55,6 +55,7 @@ $(VENV)/run.stamp: requirements.lock $(VENV)/uv.stamp $(MEMBERS:=/pyproject.toml
 	@echo "· installing what the services need"
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
+	@$(BIN)/python -m compileall -q $(MEMBERS)
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp

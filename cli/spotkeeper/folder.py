@@ -20,6 +20,7 @@ class DataFolder:
         self.postgres = self._path / "postgres"
         self.control = self._path / "control"
         self.logs = self._path / "logs"
+        self.prepared = self._path / "prepared"
         self.secrets = Passwords(self._path / "secrets")
 
     def log(self, name: str) -> Path:
@@ -52,6 +53,7 @@ class DataFolder:
 
     def empty(self) -> None:
         """Remove all data; the lock must be held."""
+        self.prepared.unlink(missing_ok=True)
         for entry in self._path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)

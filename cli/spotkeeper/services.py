@@ -1,8 +1,9 @@
 """The processes of Spotkeeper itself: which there are, and what each is told."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -80,6 +81,17 @@ def all_services(around: Surroundings) -> list[Service]:
         services.append(Service(name, around, operations_port=port))
         port += 1
     return services
+
+
+async def all_done(works: Sequence[Awaitable[None]]) -> None:
+    """Wait for all; the first failure ends the others and is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run_once(name: str, word: str, around: Surroundings) -> None:

@@ -16,14 +16,15 @@ from spotkeeper.embedded.kafka import Kafka
 from spotkeeper.embedded.postgres import Postgres
 from spotkeeper.embedded.roles import SERVICES, create_database
 from spotkeeper.folder import DataFolder
+from spotkeeper.preparing import Preparation
 from spotkeeper.screen import Screen
 from spotkeeper.services import (
     GATEWAY,
     Service,
     Surroundings,
+    all_done,
     all_services,
     installed,
-    run_once,
     simulator,
 )
 from spotkeeper.summary import watch_fleet
@@ -31,6 +32,7 @@ from spotkeeper.supervisor import Part, keep_running
 
 KAFKA_PORT = 29_092
 POSTGRES_PORT = 25_432
+OWN_BACKENDS = 2
 STOP_WORDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -89,7 +91,9 @@ async def _run(options: Options, screen: Screen) -> None:
             admin_token=os.environ.get("SPOTKEEPER_ADMIN_TOKEN") or folder.secrets["admin-token"],
             client_token=os.environ.get("SPOTKEEPER_DEMO_TOKEN", "client-token"),
         )
-        services = await _start_services(around, exits, screen.tell)
+        services = await _start_services(
+            around, exits, screen.tell, ours=len(backends.ours) == OWN_BACKENDS
+        )
         parts: list[Part] = [*backends.ours, *services]
         if options.agents:
             fleet = simulator(around, options.agents)
@@ -129,7 +133,7 @@ async def _start_backends(
         starting.append(postgres.start())
     tell(f"starting {' and '.join(part.name for part in backends.ours) or 'nothing of our own'}")
     exits.push_async_callback(_stop, backends.ours)
-    await _all(starting)
+    await all_done(starting)
     if given_postgres and not given_dsns:
         backends.dsns = await create_database(given_postgres, folder.secrets)
     return backends
@@ -146,28 +150,19 @@ def _given_dsns() -> dict[str, str]:
 
 
 async def _start_services(
-    around: Surroundings, exits: AsyncExitStack, tell: Callable[[str], None]
+    around: Surroundings, exits: AsyncExitStack, tell: Callable[[str], None], *, ours: bool
 ) -> list[Service]:
+    """Start all services; what a broker and a database of `ours` hold is known from last time."""
     services = all_services(around)
-    tell("creating topics and tables")
-    await _all([run_once(name, "migrate", around) for name in installed() if name != GATEWAY])
-    await run_once("registry", "demo", around)
+    preparation = Preparation(around)
+    if not (ours and preparation.is_done):
+        tell("creating topics and tables")
+        await preparation.run()
     tell(f"starting {', '.join(service.name for service in services)}")
     exits.push_async_callback(_stop, services)
-    await _all([service.start() for service in services])
-    await _all([service.until_ready() for service in services])
+    await all_done([service.start() for service in services])
+    await all_done([service.until_ready() for service in services])
     return services
-
-
-async def _all(works: Sequence[Awaitable[None]]) -> None:
-    """Wait for all; the first failure ends the others and is raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _stop(parts: Sequence[Part]) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from aiokafka.structs import ConsumerRecord
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis import clock
@@ -34,6 +35,8 @@ class Bus:
     dsn: str
     producer: Producer
     asker: Asker
+    told: "list[ConsumerRecord[bytes, bytes]]"
+    """The states that came with answers, in their order."""
     db: "asyncpg.Pool[asyncpg.Record]"
 
     async def tell(self, key: UUID, reason: str, *, id: UUID | None = None) -> int:
@@ -110,7 +113,10 @@ async def bus(own_stack: Stack) -> AsyncIterator[Bus]:
         await connection.run_sync(counter.metadata.create_all)
     await engine.dispose()
     producer = Producer(own_stack.kafka, client_id="test")
-    asker = Asker(producer, own_stack.kafka, reply_partition=3, source="gateway")
+    told: list[ConsumerRecord[bytes, bytes]] = []
+    asker = Asker(
+        producer, own_stack.kafka, reply_partition=3, source="gateway", on_state=told.append
+    )
     async with AsyncExitStack() as exits:
         await producer.start()
         exits.push_async_callback(producer.stop)
@@ -119,7 +125,7 @@ async def bus(own_stack: Stack) -> AsyncIterator[Bus]:
         db = await asyncpg.create_pool(dsn, min_size=1, max_size=4)
         exits.push_async_callback(db.close)
         await eventually(lambda: asker.ready, within_seconds=15)
-        yield Bus(own_stack, dsn, producer, asker, db)
+        yield Bus(own_stack, dsn, producer, asker, told, db)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from chassis.service import Service, main
 from chassis.tables import bus_tables
 from chassis.transaction import Tx
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import AgentShutDown, GetAgent, ShutDownAgent
+from spotkeeper_contracts.agents import AgentShutDown, AgentState, GetAgent, ShutDownAgent
+from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.message import Done
 
 metadata = MetaData()
@@ -53,6 +54,8 @@ async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
             at=tx.now,
         )
     )
+    if request.reason == "state":
+        tx.emit(example(AgentState, agent_id=request.agent_id, revision=count))
     return Done(revision=count)
 
 

@@ -9,7 +9,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis import clock, faults
-from chassis.envelope import Record, header, partition_for
+from chassis.envelope import Envelope, Record, header, partition_for
+from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.topics import AGENT_EVENTS, DEAD_LETTERS, REGISTRY_REQUESTS, Topic
 from tests.chassis.conftest import Bus
 from tests.stack import eventually
@@ -228,3 +229,17 @@ async def test_a_process_stops_when_it_gives_up_message_after_message(
     async with bus.service(message_tries="1"):
         codes = await asyncio.gather(*(bus.refusal(task) for task in told))
         assert set(codes) == {"INTERNAL"}
+
+
+async def test_the_state_that_a_request_changed_is_there_before_the_answer(
+    bus: Bus, new_key: NewKey
+) -> None:
+    key = new_key()
+    async with bus.service():
+        for revision in (1, 2):
+            assert await bus.tell(key, "state") == revision
+            record = bus.told[-1]
+            state = Envelope.from_record(record.value, record.headers).message
+            assert isinstance(state, AgentState)
+            assert (state.agent_id, state.revision) == (key, revision)
+            assert record.key == str(key).encode()

@@ -109,8 +109,10 @@ async def test_a_stack_is_made_stopped_and_started_again_with_all_it_knew(folder
         assert await up.end(signal.SIGTERM) == 0
         assert not [name for name, pid in up.ready["pids"].items() if lives(pid)]
 
+    prepared = (folder / "logs" / "registry-migrate.log").stat().st_size
     async with running_up(folder) as again:
         assert await again.agents() == ["kept"]
+        assert (folder / "logs" / "registry-migrate.log").stat().st_size == prepared
 
 
 async def test_whatever_is_killed_comes_back(folder: Path) -> None:

@@ -147,6 +147,16 @@ async def beats_of(system: System, agent: Agent) -> int:
         await consumer.stop()
 
 
+async def test_beats_that_come_together_share_records_and_none_is_lost(system: System) -> None:
+    agent = await system.register()
+    before = await beats_of(system, agent)
+    answers = await asyncio.gather(
+        *(agent.post("heartbeat", {"status": "online"}) for _ in range(120))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert await beats_of(system, agent) == before + 120
+
+
 async def test_a_body_over_16_kib_is_refused(system: System) -> None:
     agent = await system.register()
     answer = await agent.post("heartbeat", {"status": "online", "filler": "x" * 17_000})
