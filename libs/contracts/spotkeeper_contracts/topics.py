@@ -85,7 +85,7 @@ COMMANDS_REQUESTS = _topic(
 )  # fmt: skip
 GATEWAY_REPLIES = _topic(
     "gateway-replies", "request", Kind.REPLIES, "registry heartbeat decision commands", "gateway",
-    "Answers, each on the partition that the asking gateway reads.",
+    "Answers, each on the partition that the asking gateway reads, behind the state it changed.",
 )  # fmt: skip
 CLIENT_STATE = _topic(
     "client-state", "client_id", Kind.STATE, "registry", "gateway",
