@@ -28,11 +28,14 @@ PARTS: dict[str, Callable[[System, float], Awaitable[list[Line]]]] = {
 
 
 async def measure(parts: Sequence[str], seconds: float, console: Console) -> list[Line]:
-    """Run the benchmarks one after the other on one Spotkeeper."""
+    """Run the benchmarks one after the other, each on a Spotkeeper of its own.
+
+    On a common one, agents of an earlier part that have fallen silent would go offline in a later.
+    """
     lines: list[Line] = []
-    async with system() as running:
-        for part in parts:
-            console.log(f"measuring {part}")
+    for part in parts:
+        console.log(f"starting Spotkeeper to measure {part}")
+        async with system() as running:
             lines += await PARTS[part](running, seconds)
     return lines
 

@@ -1,6 +1,7 @@
 """Heartbeats: through gateway, broker, stream and table, against three baselines."""
 
 import asyncio
+import time
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,7 +26,7 @@ BODY = {
 async def compare(system: System, seconds: float) -> list[Line]:
     """CPU per beat and beats a second of the whole path, and of the baselines, in one run."""
     agents = await register_agents(system, AGENTS, prefix="beat")
-    ours, spent = await _through_spotkeeper(system, agents, seconds)
+    ours, spent, idle = await _through_spotkeeper(system, agents, seconds)
     raw, raw_cpu = await _through_baseline("raw", agents, seconds, system)
     plain, plain_cpu = await _through_baseline("plain", agents, seconds, system)
     monolith, monolith_cpu = await _through_baseline("monolith", agents, seconds, system)
@@ -50,6 +51,7 @@ async def compare(system: System, seconds: float) -> list[Line]:
         Line("heartbeat: p99", ours.percentile_ms(0.99), "ms"),
         *lines,
         Line("heartbeat: CPU all in", all_in, "µs/beat", at_most=100.0),
+        Line("idle: CPU of everything", sum(idle.values()) * 1000, "ms/s"),
         Line("baseline raw ASGI 200", raw_cpu, "µs/request"),
         Line("baseline plain FastAPI + one send", plain_cpu, "µs/beat"),
         Line("baseline monolith, database included", monolith_cpu, "µs/beat"),
@@ -69,16 +71,22 @@ async def compare(system: System, seconds: float) -> list[Line]:
 
 async def _through_spotkeeper(
     system: System, agents: list[str], seconds: float
-) -> tuple[Result, dict[str, float]]:
-    """Load the gateway; then wait until the stream and its table have caught up."""
+) -> tuple[Result, dict[str, float], dict[str, float]]:
+    """Load the gateway; then wait until the stream and its table have caught up.
+
+    Returns the CPU of each process over what it uses idle in seconds, and that in seconds a second.
+    """
     requests = [_beat(agent, system.token) for agent in agents]
     await run_load(Plan("127.0.0.1", system.port, requests, CONNECTIONS, 2.0))
-    before = system.cpu_seconds()
+    await asyncio.sleep(2.5)
+    idle = await system.idle_cpu()
+    before, start = system.cpu_seconds(), time.monotonic()
     result = await run_load(Plan("127.0.0.1", system.port, requests, CONNECTIONS, seconds))
     await asyncio.sleep(2.5)
-    after = system.cpu_seconds()
+    after, elapsed = system.cpu_seconds(), time.monotonic() - start
     assert result.good == result.answered, result.bodies[:3]
-    return result, {name: after[name] - before[name] for name in before}
+    spent = {name: after[name] - before[name] - idle[name] * elapsed for name in before}
+    return result, spent, idle
 
 
 async def _through_baseline(

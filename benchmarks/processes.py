@@ -15,6 +15,7 @@ import httpx
 
 from spotkeeper.embedded.child import free_port
 
+IDLE_SECONDS = 5.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,6 +32,13 @@ class System:
     def cpu_seconds(self) -> dict[str, float]:
         """CPU used so far by each process with its children, in seconds."""
         return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+
+    async def idle_cpu(self) -> dict[str, float]:
+        """CPU that each process uses while nobody calls, in seconds per second."""
+        before = self.cpu_seconds()
+        await asyncio.sleep(IDLE_SECONDS)
+        after = self.cpu_seconds()
+        return {name: (after[name] - before[name]) / IDLE_SECONDS for name in before}
 
 
 @asynccontextmanager
