@@ -1,40 +1,23 @@
 """Silence: with its real 120 seconds, watched while the other tests run."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
 
 from spotkeeper_contracts.topics import AGENT_PRESENCE
 from tests.stack import eventually
-from tests.system.driver import Agent, System
+from tests.system.conftest import Watched
+from tests.system.driver import System
 
 pytestmark = pytest.mark.timeout(300)
 SILENCE_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 
 
-@pytest.fixture(scope="session", autouse=True)
-async def silent_and_beating(system: System) -> AsyncIterator[tuple[Agent, Agent]]:
-    """Two agents from the first test on: one beats once and falls silent, one goes on."""
-    silent, beating = await system.register(), await system.register()
-    await silent.heartbeat()
-
-    async def beat() -> None:
-        while True:
-            await beating.heartbeat()
-            await asyncio.sleep(20)
-
-    task = asyncio.create_task(beat())
-    yield silent, beating
-    task.cancel()
-
-
 async def test_an_agent_silent_for_120_s_is_reported_offline_within_2_s(
-    system: System, silent_and_beating: tuple[Agent, Agent]
+    system: System, watched: Watched
 ) -> None:
-    silent, beating = silent_and_beating
+    silent, beating = watched.silent, watched.beating
 
     async def offline() -> list[dict[str, object]]:
         messages = await system.messages(AGENT_PRESENCE, silent.id)
