@@ -235,12 +235,9 @@ class Lane:
             return await self._work.refuse(raw, delivery, refusal)
 
     async def _finish(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
-        """Publish what the committed transaction left; only then is the batch handled.
-
-        Answers go first: someone waits for them, and what is emitted wakes up many others.
-        """
-        await self._lasting(lambda: self._producer.send_all(outcome.answers))
-        await self._lasting(lambda: self._producer.send_all(outcome.emitted))
+        """Publish what the committed transaction left; only then is the batch handled."""
+        records = [*outcome.emitted, *outcome.answers]
+        await self._lasting(lambda: self._producer.send_all(records))
         faults.after("published")
         self.published += outcome.seqs
         self._guard.handled(len(batch))

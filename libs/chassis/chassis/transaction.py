@@ -68,7 +68,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a transaction leaves to be published: answers first, then emitted messages.
+    """What a transaction leaves to be published.
 
     An asker gets the states that its request changed before the answer, so that it reads its own
     writes without waiting for the topics of those states.
