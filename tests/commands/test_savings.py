@@ -77,7 +77,7 @@ def stay(**known: object) -> Stay:
         "old_gone_at": START,
         **known,
     }
-    return Stay(**told)  # type: ignore[arg-type]
+    return Stay(**told)  # type: ignore[arg-type]  # fields by name
 
 
 REPLICA = Flow(rate=[(hours(1), 0.03)], since=hours(1), until=hours(3))

@@ -183,7 +183,7 @@ async def publish(decided: Scene, **fields: Any) -> Any:
 async def test_a_published_model_stands_above_the_file(decided: Scene) -> None:
     await publish(decided, card={**CARD, "version": "risk-published"})
     assert (await look(decided)).model_version == "risk-published"
-    [known] = (await decided.handle(ListModels())).models  # type: ignore[union-attr]
+    [known] = (await decided.handle(ListModels())).models  # type: ignore[union-attr]  # never None here
     assert (known.role, known.published_by) == (ModelRole.ACTIVE, "admin")
     await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
     assert (await look(decided)).model_version == CARD["version"]
@@ -210,7 +210,7 @@ async def test_a_model_that_fails_a_check_is_refused(
         await publish(decided, **fields)
     assert refused.value.refusal.status == 400
     assert list(refused.value.refusal.details or {}) == [field]
-    assert (await decided.handle(ListModels())).models == []  # type: ignore[union-attr]
+    assert (await decided.handle(ListModels())).models == []  # type: ignore[union-attr]  # never None here
 
 
 async def test_a_shadow_is_recorded_and_never_acts(decided: Scene) -> None:

@@ -224,7 +224,7 @@ ONLINE_ONCE = [AgentCameOnline.__name__]
 def a_beat(agent_id: UUID, status: str = "online", **said: object) -> Beat:
     """A beat of an agent of the test's client."""
     told = {"current_mode": "spot", "current_pool_id": "m5.large.eu-west-1a", **said}
-    return Beat(str(agent_id), str(CLIENT), status, **told)  # type: ignore[arg-type]
+    return Beat(str(agent_id), str(CLIENT), status, **told)  # type: ignore[arg-type]  # fields by name
 
 
 async def append(producer: Producer, partition: int, beats: Sequence[Beat]) -> None:

@@ -24,7 +24,7 @@ SECOND = 1_000
 
 def beat(agent: int = 0, status: str = "online", **fields: object) -> Beat:
     told = {"current_mode": "spot", "current_pool_id": "a", **fields}
-    return Beat(AGENTS[agent], str(CLIENT), status, **told)  # type: ignore[arg-type]
+    return Beat(AGENTS[agent], str(CLIENT), status, **told)  # type: ignore[arg-type]  # fields by name
 
 
 class Log:
@@ -114,9 +114,9 @@ def test_a_goodbye_ends_the_watch_and_raises_no_alarm(log: Log) -> None:
 )
 def test_another_status_mode_or_pool_is_a_change(log: Log, change: dict[str, object]) -> None:
     log.append(beat())
-    (told,) = log.append(beat(**change))  # type: ignore[arg-type]
+    (told,) = log.append(beat(**change))  # type: ignore[arg-type]  # fields by name
     assert isinstance(told.message, AgentReportedChange)
-    assert log.append(beat(**change)) == []  # type: ignore[arg-type]
+    assert log.append(beat(**change)) == []  # type: ignore[arg-type]  # fields by name
 
 
 def test_what_a_beat_leaves_out_stays_as_it_was(log: Log) -> None:

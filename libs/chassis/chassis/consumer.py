@@ -29,6 +29,7 @@ log = get_logger()
 PART = "consumer"
 
 
+# aiokafka has no types.
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """The service's member of its consumer group, with its lanes."""
 

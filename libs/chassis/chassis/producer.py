@@ -89,6 +89,7 @@ class Producer:
             raise BusUnavailable("the broker is away")
         try:
             async with asyncio.timeout(self._timeout):
+                # aiokafka has no types.
                 return await kafka.send(  # type: ignore[no-any-return]
                     record.topic,
                     record.value,

@@ -12,6 +12,7 @@ from sqlalchemy import Delete, Insert, Update
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+# SQLAlchemy leaves this constructor untyped.
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 

@@ -108,6 +108,7 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         sys.exit(0 if known else 2)
     settings = service.settings()
     set_up_logging(service.name, settings.log_level)
+    # Awaitables here are all coroutines.
     uvloop.run(commands[words[0]](settings))  # type: ignore[arg-type]
 
 

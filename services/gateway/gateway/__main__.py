@@ -68,6 +68,7 @@ async def serve(settings: GatewaySettings) -> None:
         application(gateway),
         host=settings.host,
         port=settings.port,
+        # uvicorn calls it like the class that it asks for.
         http=partial(  # type: ignore[arg-type]
             LimitedHttp,
             header_bytes=settings.header_bytes,

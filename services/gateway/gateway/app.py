@@ -91,6 +91,7 @@ def framework(gateway: Gateway | None) -> FastAPI:
     for error in EXCEPTIONS:
         app.add_exception_handler(error, _respond)
     document = document_of(app)
+    # FastAPI documents this way of giving a document.
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 

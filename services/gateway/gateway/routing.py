@@ -63,6 +63,7 @@ class ContractRoute(APIRoute):
             **self.responses,
         }
 
+    # FastAPI types a coroutine; an awaitable does.
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The framework's handler behind the contract's checks."""
         handle = super().get_route_handler()

@@ -119,6 +119,7 @@ class Stream:
 
     async def _read(self, stream: StreamT[bytes]) -> None:
         try:
+            # Faust types `noack` as the interface, without `events`.
             async for event in stream.noack().events():  # type: ignore[attr-defined]
                 await self._loaded.wait()
                 await self._watch.room()
