@@ -16,6 +16,7 @@ from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import AgentShutDown, AgentState, GetAgent, ShutDownAgent
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.message import Done
+from spotkeeper_contracts.presence import AgentWentOffline
 
 metadata = MetaData()
 counts = Table(
@@ -59,6 +60,11 @@ async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
     return Done(revision=count)
 
 
+async def agent_went_offline(event: AgentWentOffline, tx: Tx) -> None:
+    """A fact that others tell; it counts as a request does."""
+    await _ADD.value(tx.db, new_id=event.agent_id)
+
+
 async def get_agent(request: GetAgent, tx: Tx) -> Done:
     """How often the key was counted, as a refusal's text; it leaves no trace."""
     count = await _COUNT.value(tx.db, wanted=request.agent_id) or 0
@@ -70,6 +76,7 @@ service = Service(
     handlers={
         ShutDownAgent: shut_down_agent,
         GetAgent: get_agent,
+        AgentWentOffline: agent_went_offline,
     },
     metadata=metadata,
 )

@@ -11,6 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from chassis import clock, faults
 from chassis.envelope import Envelope, Record, header, partition_for
 from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.examples import example
+from spotkeeper_contracts.presence import AgentWentOffline
 from spotkeeper_contracts.topics import AGENT_EVENTS, DEAD_LETTERS, REGISTRY_REQUESTS, Topic
 from tests.chassis.conftest import Bus
 from tests.stack import eventually
@@ -156,6 +158,18 @@ async def test_messages_of_one_key_keep_their_order(bus: Bus, new_key: NewKey) -
             told = await read(bus, AGENT_EVENTS, str(key).encode())
             reasons = [record.value.partition(b'"reason":"')[2][:2] for record in told]
             assert reasons == [f"{n}".ljust(2, '"').encode() for n in range(20)]
+
+
+async def test_a_fact_goes_before_the_requests_that_are_read_with_it(
+    bus: Bus, new_key: NewKey
+) -> None:
+    keys = [new_key() for _ in range(10)]
+    asked = [asyncio.create_task(bus.tell(key, "after the fact")) for key in keys]
+    for key in keys:
+        fact = example(AgentWentOffline, agent_id=key)
+        await bus.producer.send(Envelope.of(fact, source="test").to_record())
+    async with bus.service():
+        assert await asyncio.gather(*asked) == [2] * len(keys)
 
 
 @pytest.mark.parametrize("step", faults.STEPS)

@@ -18,7 +18,7 @@ from spotkeeper_agent.api import connect
 from spotkeeper_agent.cloud import Launch, SimulatedCloud, make_instance
 from spotkeeper_agent.control import Control
 from spotkeeper_agent.fleet import age_of
-from spotkeeper_agent.market import Market, pool_id
+from spotkeeper_agent.market import Fate, Market, pool_id
 from spotkeeper_agent.situation import Pace
 from spotkeeper_agent.world import World
 from tests.stack import eventually
@@ -202,7 +202,8 @@ async def test_with_auto_switch_off_a_cheaper_pool_is_only_shown(watched: Watche
 
 async def test_an_interruption_is_met_by_a_replica(watched: Watched, tmp_path: Path) -> None:
     before = await watched.registered()
-    await watched.change(terminate_wait_seconds=1)
+    # Else the engine may leave the pool in the seconds between the recommendation and the notice.
+    await watched.change(terminate_wait_seconds=1, auto_switch_enabled=False)
     Control(tmp_path).interrupt((await watched.registered())["logical_agent_id"])
     after = await watched.moved_from(before["instance_id"])
     assert after["epoch"] == before["epoch"] + 1
@@ -219,6 +220,29 @@ async def test_an_interruption_is_met_by_a_replica(watched: Watched, tmp_path: P
     trail = await watched.trail()
     wanted = ["agent_registered", "replica_promoted", "instance_terminated"]
     assert [line for line in trail if line in wanted] == wanted
+
+
+async def test_the_engine_leaves_an_endangered_pool_and_the_replica_stands_down(
+    watched: Watched,
+) -> None:
+    before = await watched.registered()
+    await watched.change(terminate_wait_seconds=1)
+    watched.cloud.interrupt(before["instance_id"], Fate(rebalance_at=clock.now()))
+    after = await watched.moved_from(before["instance_id"])
+    assert after["epoch"] == before["epoch"] + 1
+    (switch,) = (await watched.get("switches"))["items"]
+    assert switch["trigger"] == "automatic"
+    (replica,) = (await watched.get("replicas"))["replicas"]
+    assert replica["status"] == "terminated"
+    assert replica["instance_id"] != after["instance_id"]
+    running = watched.cloud.running
+    await eventually(
+        lambda: [one.instance.instance_id for one in running()] == [after["instance_id"]],
+        within_seconds=SOON,
+    )
+    status = await watched.get("emergency-status")
+    assert status["emergency_mode_active"] is False
+    assert status["last_emergency_event"]["outcome"] == "success"
 
 
 async def test_an_agent_that_crashes_in_mid_switch_ends_on_one_instance(

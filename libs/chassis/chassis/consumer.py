@@ -124,10 +124,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("fetch failed", error=repr(error))
                 await asyncio.sleep(self._settings.retry_seconds)
                 continue
-            for partition, records in arrived.items():
+            for partition, records in sorted(arrived.items(), key=self._is_requested):
                 for record in records:
                     self._dispatch(partition, record)
             self._hold_back()
+
+    def _is_requested(self, arrived: tuple[TopicPartition, Any]) -> bool:
+        """Facts go before requests that came with them: whoever asked may have known the facts."""
+        return self._topics[arrived[0].topic].kind is Kind.REQUESTS
 
     def _dispatch(self, partition: TopicPartition, record: Any) -> None:
         if partition not in self._handled:
