@@ -1,17 +1,30 @@
-"""Reads the topic of dead letters, from its beginning to its present end."""
+"""`spotkeeper dlq`: the topic of dead letters, from its beginning to its present end."""
 
 import asyncio
 import base64
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from aiokafka.structs import ConsumerRecord
 
 from chassis.reader import Reader, partitions_of
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.terminal import AsJson, print_rows, run
 from spotkeeper_contracts.topics import DEAD_LETTERS
 
 WITHIN_SECONDS = 15.0
 PREFIX = "dead_"
+
+
+def dlq(
+    kafka: Annotated[
+        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", help="Kafka's bootstrap addresses.")
+    ] = "127.0.0.1:29092",
+    as_json: AsJson = False,
+) -> None:
+    """List the dead letters: messages that no service could handle, and why."""
+    columns = ("at", "service", "reason", "topic", "partition", "offset", "type", "error")
+    print_rows(run(dead_letters(kafka)), columns, as_json=as_json)
 
 
 async def dead_letters(bootstrap_servers: str) -> list[dict[str, Any]]:

@@ -23,6 +23,11 @@ class DataFolder:
         self.prepared = self._path / "prepared"
         self.secrets = Passwords(self._path / "secrets")
 
+    @property
+    def births(self) -> tuple[Path, ...]:
+        """Files of the broker and of the database that are written when they are made."""
+        return self.kafka / "log" / "meta.properties", self.postgres / "cluster" / "PG_VERSION"
+
     def log(self, name: str) -> Path:
         """The log file of one process."""
         return self.logs / f"{name}.log"

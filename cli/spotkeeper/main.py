@@ -1,31 +1,21 @@
 """The commands of `spotkeeper`."""
 
-import asyncio
-import json
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from spotkeeper import client, models
-from spotkeeper.deadletters import dead_letters
+from spotkeeper import client
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.folder import DataFolder
 from spotkeeper.screen import Screen
+from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
 from spotkeeper.up import Options
 from spotkeeper.up import up as run_up
 from spotkeeper_agent.control import Control, ControlError
-from spotkeeper_contracts.models import ModelRole
-
-T = TypeVar("T")
-PIPE_COLUMNS = 250
-"""Wide enough that nothing is cut off for a program that reads."""
-
 
 app = typer.Typer(
     help="Spotkeeper: the control plane for fleets of agents on AWS spot instances.",
@@ -36,24 +26,19 @@ app = typer.Typer(
 
 fleet = typer.Typer(invoke_without_command=True)
 app.add_typer(fleet, name="agents")
-model = typer.Typer(help="Models of the decision engine: published, withdrawn, judged.")
-app.add_typer(model, name="model")
 
-if sys.argv[1:2] != ["up"]:  # It brings 72 MB that `up` would hold for as long as it runs.
+if sys.argv[1:2] != ["up"]:  # They bring memory that `up` would hold for as long as it runs.
     from spotkeeper.backtest.command import backtest
+    from spotkeeper.deadletters import dlq
+    from spotkeeper.models import model
 
     app.command()(backtest)
+    app.command()(dlq)
+    app.add_typer(model, name="model")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DataDir = Annotated[
     Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
 ]
-Gateway = Annotated[str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")]
-AdminToken = Annotated[
-    str, typer.Option("--token", envvar="SPOTKEEPER_ADMIN_TOKEN", help="The admin token.")
-]
-Role = Annotated[ModelRole, typer.Option(help="It decides, or it is scored and never acts.")]
-GATEWAY = "http://127.0.0.1:5000"
 Name = Annotated[str, typer.Argument(help="An agent's logical id, such as agent-07.")]
 DATA_DIR = Path(".spotkeeper")
 
@@ -85,7 +70,7 @@ def up(
         fresh=fresh,
         json=as_json,
     )
-    _run(run_up(options, Screen(result_on_stdout=as_json)))
+    run(run_up(options, Screen(result_on_stdout=as_json)))
 
 
 @fleet.callback()
@@ -100,7 +85,7 @@ def agents(
     """List a client's agents; stop, start or interrupt one of the simulated fleet."""
     if context.invoked_subcommand is None:
         columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
-        _print_rows(_run(_agents(gateway, token)), columns, as_json=as_json)
+        print_rows(run(_agents(gateway, token)), columns, as_json=as_json)
 
 
 @fleet.command()
@@ -121,62 +106,6 @@ def interrupt(name: Name, data_dir: DataDir = DATA_DIR) -> None:
     _control(Control.interrupt, name, data_dir)
 
 
-@app.command()
-def dlq(
-    kafka: Annotated[
-        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", help="Kafka's bootstrap addresses.")
-    ] = "127.0.0.1:29092",
-    as_json: AsJson = False,
-) -> None:
-    """List the dead letters: messages that no service could handle, and why."""
-    columns = ("at", "service", "reason", "topic", "partition", "offset", "type", "error")
-    _print_rows(_run(dead_letters(kafka)), columns, as_json=as_json)
-
-
-@model.command("report")
-def model_report(
-    token: AdminToken,
-    gateway: Gateway = GATEWAY,
-    days: Annotated[int, typer.Option(min=1, max=90, help="Days to look back.")] = 30,
-    as_json: AsJson = False,
-) -> None:
-    """What each model promised, and what came of it: interruptions and savings by version."""
-    rows = _run(models.report(gateway, token, days))
-    _print_rows(rows, models.PROMISES, as_json=as_json)
-
-
-@model.command("list")
-def list_models(token: AdminToken, gateway: Gateway = GATEWAY, as_json: AsJson = False) -> None:
-    """List the models that were published, and what each does now."""
-    rows = _run(models.published(gateway, token))
-    _print_rows(rows, models.PUBLISHED, as_json=as_json)
-
-
-@model.command("publish")
-def publish_model(
-    file: Annotated[Path, typer.Argument(help="An ONNX file with its card beside it.")],
-    token: AdminToken,
-    role: Role = ModelRole.SHADOW,
-    gateway: Gateway = GATEWAY,
-    as_json: AsJson = False,
-) -> None:
-    """Check a model and give it a role; every engine takes it up without a restart."""
-    rows = _run(models.publish(gateway, token, file, role.value))
-    _print_rows(rows, models.PUBLISHED, as_json=as_json)
-
-
-@model.command("withdraw")
-def withdraw_model(
-    token: AdminToken,
-    role: Role = ModelRole.SHADOW,
-    gateway: Gateway = GATEWAY,
-    as_json: AsJson = False,
-) -> None:
-    """Take a published model back: the file of the settings decides again, or none watches."""
-    rows = _run(models.withdraw(gateway, token, role.value))
-    _print_rows(rows, models.PUBLISHED, as_json=as_json)
-
-
 async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {token}"}
     try:
@@ -188,29 +117,8 @@ async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:
         raise StackError(f"No answer from the gateway at {gateway}: {error}.") from error
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; an expected failure is one sentence and status 1."""
-    try:
-        return asyncio.run(work)
-    except StackError as error:
-        sys.exit(f"spotkeeper: {error}")
-
-
 def _control(act: Callable[[Control, str], None], name: str, data_dir: Path) -> None:
     try:
         act(Control(DataFolder(data_dir).control), name)
     except ControlError as error:
         sys.exit(f"spotkeeper: {error}")
-
-
-def _print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            print(json.dumps(row))
-        return
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    console.print(table)
-    console.print(f"{len(rows)} in all", style="dim")

@@ -6,12 +6,21 @@ All of it goes through the gateway's administration, with the admin token.
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
+from spotkeeper_contracts.models import ModelRole
 
+model = typer.Typer(help="Models of the decision engine: published, withdrawn, judged.")
+
+AdminToken = Annotated[
+    str, typer.Option("--token", envvar="SPOTKEEPER_ADMIN_TOKEN", help="The admin token.")
+]
+Role = Annotated[ModelRole, typer.Option(help="It decides, or it is scored and never acts.")]
 PROMISES = (
     *("role", "model_version", "decisions", "rated_hours", "expected_interruptions"),
     *("interruptions", "brier_score", "switches", "promised_savings_per_hour"),
@@ -20,25 +29,69 @@ PROMISES = (
 PUBLISHED = ("role", "version", "sha256", "size_bytes", "published_by", "timestamp")
 
 
-async def report(gateway: str, token: str, days: int) -> list[dict[str, Any]]:
+@model.command("report")
+def model_report(
+    token: AdminToken,
+    gateway: Gateway = GATEWAY,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days to look back.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """What each model promised, and what came of it: interruptions and savings by version."""
+    rows = run(_report(gateway, token, days))
+    print_rows(rows, PROMISES, as_json=as_json)
+
+
+@model.command("list")
+def list_models(token: AdminToken, gateway: Gateway = GATEWAY, as_json: AsJson = False) -> None:
+    """List the models that were published, and what each does now."""
+    rows = run(_published(gateway, token))
+    print_rows(rows, PUBLISHED, as_json=as_json)
+
+
+@model.command("publish")
+def publish_model(
+    file: Annotated[Path, typer.Argument(help="An ONNX file with its card beside it.")],
+    token: AdminToken,
+    role: Role = ModelRole.SHADOW,
+    gateway: Gateway = GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Check a model and give it a role; every engine takes it up without a restart."""
+    rows = run(_publish(gateway, token, file, role.value))
+    print_rows(rows, PUBLISHED, as_json=as_json)
+
+
+@model.command("withdraw")
+def withdraw_model(
+    token: AdminToken,
+    role: Role = ModelRole.SHADOW,
+    gateway: Gateway = GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Take a published model back: the file of the settings decides again, or none watches."""
+    rows = run(_withdraw(gateway, token, role.value))
+    print_rows(rows, PUBLISHED, as_json=as_json)
+
+
+async def _report(gateway: str, token: str, days: int) -> list[dict[str, Any]]:
     """A row for each model that decided or watched; raises `StackError`."""
     told = await _ask(gateway, token, "GET", f"/api/admin/models/report?days={days}")
     return [{"role": role, **record} for role in ("active", "shadow") for record in told[role]]
 
 
-async def published(gateway: str, token: str) -> list[dict[str, Any]]:
+async def _published(gateway: str, token: str) -> list[dict[str, Any]]:
     """A row for each model that was ever published; raises `StackError`."""
     told = await _ask(gateway, token, "GET", "/api/admin/models")
     return list(told["models"])
 
 
-async def publish(gateway: str, token: str, path: Path, role: str) -> list[dict[str, Any]]:
+async def _publish(gateway: str, token: str, path: Path, role: str) -> list[dict[str, Any]]:
     """Publish a model with the card beside it, and tell of it; raises `StackError`."""
     body = {"role": role, **_files(path)}
     return [(await _ask(gateway, token, "POST", "/api/admin/models", body))["model"]]
 
 
-async def withdraw(gateway: str, token: str, role: str) -> list[dict[str, Any]]:
+async def _withdraw(gateway: str, token: str, role: str) -> list[dict[str, Any]]:
     """Let the engines' own file decide again, or nothing watch; raises `StackError`."""
     return [(await _ask(gateway, token, "DELETE", f"/api/admin/models/{role}"))["model"]]
 

@@ -19,12 +19,13 @@ class Preparation:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._file = around.folder.prepared
-        self._wanted = _fingerprint(around)
 
     @property
     def is_done(self) -> bool:
-        """Whether this very program has prepared the directory before."""
-        return self._file.exists() and self._file.read_text(encoding="utf-8") == self._wanted
+        """Whether this very program has prepared this very broker and database before."""
+        if not self._file.exists():
+            return False
+        return self._file.read_text(encoding="utf-8") == _fingerprint(self._around)
 
     async def run(self) -> None:
         """Make what is missing; raises `StackError` if a step fails."""
@@ -32,15 +33,18 @@ class Preparation:
         owners = [name for name in installed() if name != GATEWAY]
         await all_done([run_once(name, "migrate", self._around) for name in owners])
         await run_once("registry", "demo", self._around)
-        self._file.write_text(self._wanted, encoding="utf-8")
+        self._file.write_text(_fingerprint(self._around), encoding="utf-8")
 
 
 def _fingerprint(around: Surroundings) -> str:
-    """A digest of all that the steps read: the program's files, and the demo client's token."""
+    """A digest of the program's files, the demo client's token, and what a new broker or database
+    would have anew: so one whose data somebody removed is not taken for the old one.
+    """
     digest = sha256(around.client_token.encode())
-    for path in _sources():
-        state = path.stat()
-        digest.update(f"{path}:{state.st_size}:{state.st_mtime_ns}\n".encode())
+    for path in (*_sources(), *around.folder.births):
+        state = path.stat() if path.exists() else None
+        told = state and f"{path}:{state.st_size}:{state.st_mtime_ns}"
+        digest.update(f"{told}\n".encode())
     return digest.hexdigest()
 
 

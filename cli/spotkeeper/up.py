@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chassis import clock
 from spotkeeper.embedded.child import claim, free_port
@@ -55,6 +56,12 @@ class Backends:
     postgres: str | None
     dsns: dict[str, str]
     ours: list[Part]
+    starting: list[Coroutine[Any, Any, None]]
+    """What starts ours."""
+
+    async def start(self) -> None:
+        """Start ours; returns when both answer."""
+        await all_done(self.starting)
 
 
 async def up(options: Options, screen: Screen) -> None:
@@ -82,7 +89,7 @@ async def _run(options: Options, screen: Screen) -> None:
         claim(options.port, "The gateway")
         if options.fresh:
             folder.empty()
-        backends = await _start_backends(folder, exits, screen.tell)
+        backends = await _backends(folder, screen.tell)
         around = Surroundings(
             folder=folder,
             kafka=backends.kafka,
@@ -91,9 +98,10 @@ async def _run(options: Options, screen: Screen) -> None:
             admin_token=os.environ.get("SPOTKEEPER_ADMIN_TOKEN") or folder.secrets["admin-token"],
             client_token=os.environ.get("SPOTKEEPER_DEMO_TOKEN", "client-token"),
         )
-        services = await _start_services(
-            around, exits, screen.tell, ours=len(backends.ours) == OWN_BACKENDS
-        )
+        services = all_services(around)
+        exits.push_async_callback(_stop, backends.ours)
+        exits.push_async_callback(_stop, services)
+        await _start(backends, services, Preparation(around), screen.tell)
         parts: list[Part] = [*backends.ours, *services]
         if options.agents:
             fleet = simulator(around, options.agents)
@@ -111,29 +119,23 @@ async def _run(options: Options, screen: Screen) -> None:
                 keeping.create_task(watch_fleet(around, services[-1].operations, screen))
 
 
-async def _start_backends(
-    folder: DataFolder, exits: AsyncExitStack, tell: Callable[[str], None]
-) -> Backends:
-    """Start the broker and the database that the environment does not give."""
+async def _backends(folder: DataFolder, tell: Callable[[str], None]) -> Backends:
+    """The broker and the database as the environment gives them, or ours, yet to be started."""
     given_kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     given_postgres, given_dsns = os.environ.get("SPOTKEEPER_POSTGRES_DSN"), _given_dsns()
-    backends = Backends(given_kafka or "", given_postgres, given_dsns, [])
-    starting: list[Awaitable[None]] = []
+    backends = Backends(given_kafka or "", given_postgres, given_dsns, [], [])
     if not given_kafka:
         kafka = Kafka(folder.kafka, log=folder.log("kafka"), port=free_port(KAFKA_PORT))
         backends.kafka = kafka.bootstrap_servers
         backends.ours.append(kafka)
-        starting.append(kafka.start(tell))
+        backends.starting.append(kafka.start(tell))
     if not given_dsns and not given_postgres:
         postgres = Postgres(
             folder.postgres, log=folder.log("postgres"), port=free_port(POSTGRES_PORT)
         )
         backends.postgres, backends.dsns = postgres.dsn(), {s: postgres.dsn(s) for s in SERVICES}
         backends.ours.append(postgres)
-        starting.append(postgres.start())
-    tell(f"starting {' and '.join(part.name for part in backends.ours) or 'nothing of our own'}")
-    exits.push_async_callback(_stop, backends.ours)
-    await all_done(starting)
+        backends.starting.append(postgres.start())
     if given_postgres and not given_dsns:
         backends.dsns = await create_database(given_postgres, folder.secrets)
     return backends
@@ -149,20 +151,27 @@ def _given_dsns() -> dict[str, str]:
     return given
 
 
-async def _start_services(
-    around: Surroundings, exits: AsyncExitStack, tell: Callable[[str], None], *, ours: bool
-) -> list[Service]:
-    """Start all services; what a broker and a database of `ours` hold is known from last time."""
-    services = all_services(around)
-    preparation = Preparation(around)
-    if not (ours and preparation.is_done):
+async def _start(
+    backends: Backends,
+    services: Sequence[Service],
+    preparation: Preparation,
+    tell: Callable[[str], None],
+) -> None:
+    """Start everything, each after what it needs; returns when all services are ready.
+
+    What a broker and a database of ours hold is known from last time. Then all start at once: the
+    services wait by themselves for what they need, and are long in coming up.
+    """
+    is_known = len(backends.ours) == OWN_BACKENDS and preparation.is_done
+    tell(f"starting {' and '.join(part.name for part in backends.ours) or 'nothing of our own'}")
+    if not is_known:
+        await backends.start()
         tell("creating topics and tables")
         await preparation.run()
     tell(f"starting {', '.join(service.name for service in services)}")
-    exits.push_async_callback(_stop, services)
-    await all_done([service.start() for service in services])
+    starting = [service.start() for service in services]
+    await all_done([backends.start(), *starting] if is_known else starting)
     await all_done([service.until_ready() for service in services])
-    return services
 
 
 async def _stop(parts: Sequence[Part]) -> None:

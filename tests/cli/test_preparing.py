@@ -32,6 +32,14 @@ async def test_what_was_prepared_once_stays_so_until_something_changes(
     assert Preparation(around).is_done
     assert not Preparation(replace(around, client_token="another")).is_done
 
+    meta, version = around.folder.births
+    for made in (meta, version):
+        made.parent.mkdir(parents=True)
+        made.touch()
+        assert not Preparation(around).is_done
+        await Preparation(around).run()
+        assert Preparation(around).is_done
+
     source = tmp_path / "changed.py"
     source.write_text("")
     monkeypatch.setattr(preparing, "_sources", lambda: iter([source]))

@@ -67,7 +67,7 @@ class ServiceSettings(BaseSettings):
     retry_seconds: float = Field(
         0.5, gt=0, description="First pause when the database or the broker is away; it doubles."
     )
-    retry_limit_seconds: float = Field(5.0, gt=0, description="Longest such pause.")
+    retry_limit_seconds: float = Field(1.0, gt=0, description="Longest such pause.")
     commit_interval_seconds: float = Field(
         0.5, gt=0, description="How often offsets are committed and published rows deleted."
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -83,16 +84,17 @@ def framework(gateway: Gateway | None) -> FastAPI:
         yield
         await gateway.stop()
 
-    app = FastAPI(lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        lifespan=lifespan, redirect_slashes=False, openapi_url=None, docs_url=None, redoc_url=None
+    )
     app.state.gateway = gateway
     for subject in SUBJECTS:
         # Not `include_router`: it matches through a layer that costs a seventh of a request.
         app.router.routes.extend(subject.routes.routes)
     for error in EXCEPTIONS:
         app.add_exception_handler(error, _respond)
-    document = document_of(app)
     # FastAPI documents this way of giving a document.
-    app.openapi = lambda: document  # type: ignore[method-assign]
+    app.openapi = cache(lambda: document_of(app))  # type: ignore[method-assign]
     return app
 
 

@@ -1,7 +1,10 @@
 """The public probes, and the documentation: open to everyone, telling of nobody's data."""
 
+import asyncio
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
 from gateway.calls import Running
@@ -46,4 +49,16 @@ async def readyz(gateway: Running, out: Response) -> Readiness:
 @routes.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The documentation as a page."""
-    return HTMLResponse(page_of(request.app.openapi()))
+    return HTMLResponse(page_of(await _document(request)))
+
+
+@routes.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The documentation as an OpenAPI document."""
+    return JSONResponse(await _document(request))
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    """The OpenAPI document: made when first asked for, which takes too long for the event loop."""
+    document: dict[str, Any] = await asyncio.to_thread(request.app.openapi)
+    return document
