@@ -1,7 +1,9 @@
 """Heartbeats and presence over HTTP and on the topics."""
 
 import asyncio
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -161,6 +163,47 @@ async def test_a_body_over_16_kib_is_refused(system: System) -> None:
     agent = await system.register()
     answer = await agent.post("heartbeat", {"status": "online", "filler": "x" * 17_000})
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("form", ["whole", "body later", "together", "close", "1.0"])
+async def test_a_beat_is_answered_alike_however_it_comes(system: System, form: str) -> None:
+    agent = await system.register()
+    before = await beats_of(system, agent)
+    body, version = b'{"status":"online"}', b"1.0" if form == "1.0" else b"1.1"
+    head = (
+        b"POST %b/heartbeat HTTP/%b\r\nHost: any\r\nAuthorization: Bearer %b\r\n"
+        b"X-Request-ID: r-1\r\n%bContent-Length: %d\r\n\r\n"
+    ) % (
+        agent.path.encode(),
+        version,
+        system.ready["client_token"].encode(),
+        b"Connection: close\r\n" if form == "close" else b"",
+        len(body),
+    )
+    beats = 3 if form == "together" else 1
+    address = urlsplit(system.gateway)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(head if form == "body later" else (head + body) * beats)
+        if form == "body later":
+            await asyncio.sleep(0.1)  # It shall not be read together with the head.
+            writer.write(body)
+        for _ in range(beats):
+            async with asyncio.timeout(10):
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+                told = dict(line.split(": ", 1) for line in lines[1:-2])
+                answer = json.loads(await reader.readexactly(int(told["content-length"])))
+            assert lines[0] == "http/1.1 200 ok"
+            assert answer == {"success": True, "commands_pending": False, "config_version": 1}
+            expected = {"content-type", "content-length", "x-config-version", "x-agent-epoch"}
+            ends = {"connection"} if form in ("close", "1.0") else set()
+            assert told.keys() == expected | {"x-request-id", "date"} | ends
+            assert (told["x-request-id"], told["x-agent-epoch"]) == ("r-1", "1")
+        if ends:
+            assert await reader.read() == b""
+    finally:
+        writer.close()
+    assert await beats_of(system, agent) == before + beats
 
 
 async def test_an_unknown_agent_is_404_on_the_fast_path_too(system: System) -> None:

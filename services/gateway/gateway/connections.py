@@ -1,16 +1,23 @@
-"""Connections that hold a request's head to a size and a time before anything else sees it."""
+"""Connections that hold a request's head to a size and a time before anything else sees it.
+
+They also shorten the way of a small request: its body comes with the scope, and its answer
+may go out in one piece.
+"""
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.errors import HEADERS_TOO_LARGE, Problem, body_of
 
 MALFORMED = Problem(400, "MALFORMED_REQUEST", "The request is no valid HTTP")
 WHOLE_BODY = "whole_body"
 """The key in a scope's state of a body that came along with its head."""
+AT_ONCE = "at_once"
+"""The key beside it of what writes a complete answer."""
 
 _REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
 
@@ -61,11 +68,29 @@ class LimitedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Hand over the body with the scope, whose request has not begun if all came at once."""
         super().on_message_complete()
-        self.scope["state"][WHOLE_BODY] = self.cycle.body
+        state, cycle = self.scope["state"], self.cycle
+        state[WHOLE_BODY], state[AT_ONCE] = cycle.body, partial(self._answer_at_once, cycle)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the contract's own form."""
         self._end_with(MALFORMED)
+
+    def _answer_at_once(self, cycle: RequestResponseCycle, lines: bytes, body: bytes) -> bool:
+        """Write a 200 of these header lines and this body, unless the connection is to be closed.
+
+        uvicorn's own way, in two messages and header by header, is a sixth of a heartbeat's cost.
+        """
+        if cycle.response_started or cycle.disconnected or not cycle.keep_alive:
+            return False
+        if self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        head = [b"HTTP/1.1 200 OK\r\n"]
+        head += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((*head, lines, b"\r\n", body)))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _await_head(self) -> None:
         if self._head_due is None:

@@ -15,10 +15,11 @@ from chassis import clock
 from chassis.log import get_logger
 from gateway import metrics
 from gateway.bodies import read_body
-from gateway.connections import WHOLE_BODY
+from gateway.connections import AT_ONCE, WHOLE_BODY
 from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, response_to
 from gateway.heads import Head, read_head
 from gateway.heartbeats import Heartbeats, agent_of_heartbeat
+from gateway.responding import Response
 from gateway.settings import GatewaySettings
 
 log = get_logger()
@@ -41,7 +42,7 @@ class Door:
             return
         start = clock.monotonic()
         head = read_head(scope["headers"])
-        response = _Response(send, head)
+        response = Response(send, head.request_id, scope["state"].pop(AT_ONCE, None))
         try:
             await self._answer(scope, receive, response, head)
         except ClientDisconnect:
@@ -53,7 +54,7 @@ class Door:
                 raise  # The server breaks off a response that cannot be completed.
         _clock_of(scope["method"], _route_of(scope), response.status)(clock.monotonic() - start)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, head: Head) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, response: Response, head: Head) -> None:
         settings = self._settings
         agent_id = agent_of_heartbeat(scope)
         if head.size_bytes + len(scope["raw_path"]) > settings.header_bytes:
@@ -66,25 +67,10 @@ class Door:
             timeout_seconds=settings.read_body_seconds,
         )
         if agent_id is not None and settings.heartbeat_fast_path:
-            await self._heartbeats.answer(agent_id, head, body, send)
+            await self._heartbeats.answer(agent_id, head, body, response)
             return
         scope["state"]["head"] = head
-        await self._app(scope, _replaying(body, receive), send)
-
-
-class _Response:
-    """Sends a response with the request's id, and remembers its status."""
-
-    def __init__(self, send: Send, head: Head) -> None:
-        self._send = send
-        self._request_id = head.request_id
-        self.status = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
-        await self._send(message)
+        await self._app(scope, _replaying(body, receive), response)
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:

@@ -11,7 +11,7 @@ import msgspec
 from fastapi.exceptions import RequestValidationError
 from msgspec import Meta
 from pydantic import BaseModel, Field, Strict, ValidationError
-from starlette.types import Scope, Send
+from starlette.types import Scope
 
 from gateway import metrics
 from gateway.auth import AGENTS, Admission
@@ -19,6 +19,7 @@ from gateway.bodies import MAX_DEPTH, parse_json
 from gateway.coalescing import Coalescer
 from gateway.errors import NOT_JSON
 from gateway.heads import Head
+from gateway.responding import Response
 from gateway.values import Moment, ReportedStatus, to_utc, with_example
 from gateway.views import Agents, KnownAgent, RawHeaders
 from spotkeeper_contracts.presence import Beat
@@ -47,26 +48,31 @@ class Heartbeats:
         self._agents = agents
         self._coalescer = coalescer
 
-    async def answer(self, agent_id: str, head: Head, body: bytes, send: Send) -> None:
+    async def answer(self, agent_id: str, head: Head, body: bytes, response: Response) -> None:
         """Answer a heartbeat once its beat is on the log; raises what becomes an error."""
         caller = self._admission.admit(head, AGENTS)
         agent = await self._agents.own(agent_id, caller)
         if not head.says_json:
             raise NOT_JSON.refused()
         headers = await self.take(agent, decode(body), head.instance_id)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": agent.answer})
+        if headers is agent.headers and response.at_once(agent.header_lines, agent.answer):
+            return
+        await response({"type": "http.response.start", "status": 200, "headers": headers})
+        await response({"type": "http.response.body", "body": agent.answer})
 
     async def take(
         self, agent: KnownAgent, heartbeat: "Heartbeat", named: str | None
     ) -> RawHeaders:
-        """Append the beat unless it comes from another instance; return the answer's headers."""
+        """Append the beat unless it comes from another instance; return the answer's headers.
+
+        They are the agent's own, or those with an outcome.
+        """
         if not (agent.is_primary(named) and agent.is_primary(heartbeat.instance_id)):
             _BEATS_NOT_PRIMARY.inc()
             return [*agent.headers, (b"x-outcome", NOT_PRIMARY.encode())]
         await self._coalescer.append(_beat(agent, heartbeat), partition=agent.partition)
         _BEATS_TAKEN.inc()
-        return [*agent.headers]
+        return agent.headers
 
 
 class Heartbeat(msgspec.Struct, gc=False):

@@ -30,6 +30,7 @@ class KnownAgent:
     partition: int
     answer: bytes
     headers: RawHeaders
+    header_lines: bytes
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -125,18 +126,20 @@ class Agents:
             "config_version": version,
         }
         body = json.dumps(answer, separators=(",", ":")).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-config-version", str(version).encode()),
+            (b"x-agent-epoch", str(state.epoch).encode()),
+        ]
         self._known[key] = KnownAgent(
             state,
             key,
             str(state.client_id),
             partition_for(key),
             body,
-            [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"x-config-version", str(version).encode()),
-                (b"x-agent-epoch", str(state.epoch).encode()),
-            ],
+            headers,
+            b"".join(b"%b: %b\r\n" % header for header in headers),
         )
 
 
