@@ -83,6 +83,7 @@ OWN_FILES = {
         "owners": "questions to the owners of state",
         "rates": "a token bucket per client",
         "reference": "the page at /docs",
+        "responding": "a response in parts or in one piece",
         "routes": "the HTTP contract, a file per subject",
         "routing": "what is common to every route",
         "running": "the parts of a gateway, wired once",

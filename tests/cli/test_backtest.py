@@ -231,12 +231,12 @@ def test_a_report_is_printed_as_a_table_or_as_json(calm: Market) -> None:
         ({"trace": []}, "has no events"),
         ({"trace": trace_rows("g5.xlarge")}, "No pool of the trace has spot prices"),
         ({"start": "yesterday"}, "no moment in ISO 8601"),
+        ({"start": "20240301", "end": "20240229"}, "not lie before"),
         ({"start": "2024-03-09", "end": "2024-03-08"}, "does not lie before the end"),
         ({"start": "2024-02-01"}, "No instance type has an on-demand price"),
         ({"start": "1024-02-01", "options": {"tick-minutes": "1"}}, "more than 1000000 ticks"),
         ({"options": {"model": "nowhere.onnx"}}, "nowhere.onnx cannot be read"),
         ({"options": {"prices": "nowhere"}}, "nowhere holds no *.json.gz"),
-        ({"options": {"ondemand": "nowhere.csv"}}, "nowhere.csv cannot be read"),
         ({"options": {"advisor": "nowhere.json"}}, "nowhere.json cannot be read"),
         ({"options": {"trace": "nowhere.csv"}}, "nowhere.csv cannot be read"),
     ],
@@ -261,11 +261,12 @@ def test_what_cannot_be_used_is_told_in_one_sentence(
         ("prices/m5.large.json.gz", b'{"SpotPriceHistory": [7]}', "Row 1"),
         ("ondemand.csv", b"instance_type\nm5.large\n", "has no usd_per_hour"),
         ("ondemand.csv", b"instance_type,usd_per_hour\nm5.large,nan\n", "Line 2"),
-        ("ondemand.csv", b"type,price\nm5.large,1\n", "has no column instance_type"),
+        ("ondemand.csv", b"type,price\nm5.large,1\n", "no column instance_type"),
         ("advisor.json.gz", b"\xff\xfe", "is no JSON"),
         ("trace.csv", b"\xff\xfe", "is no text"),
         ("trace.csv", b"ts,pool_id,available\n2024-03-01,p3.2xlarge.us-east-1a\n", "cut short"),
-        ("trace.csv", b"ts,pool_id,available\n2024-03-01,p3.2xlarge.us-east-1a,x\n", "Line 2"),
+        ("trace.csv", b"ts,pool_id,available\n2024-03-01,p3.2xlarge.us-east-1a,-1\n", "Line 2"),
+        ("trace.csv", b"ts,pool_id,available\nnan,p3.2xlarge.us-east-1a,1\n", "Line 2"),
     ],
 )
 def test_a_broken_file_is_told_in_one_sentence(
@@ -280,8 +281,9 @@ def test_a_broken_file_is_told_in_one_sentence(
 
 
 def test_prices_that_are_no_prices_are_told_by_their_row(calm: Market) -> None:
-    for wrong in ("0", "-1", "NaN", "many"):
-        calm.prices[4]["SpotPrice"] = wrong
+    row, wrongs = calm.prices[4], {"SpotPrice": ("0", "NaN"), "AvailabilityZone": (5,)}
+    for name, wrong in ((name, wrong) for name, some in wrongs.items() for wrong in some):
+        calm.prices[4] = {**row, name: wrong}  # type: ignore[dict-item]  # it is no such row
         result = calm.run().result
         assert result.exit_code == 2
         assert "Row 5 of" in result.stderr

@@ -137,6 +137,8 @@ async def test_an_emergency_is_over_once_the_agent_lives_elsewhere(agent: OneAge
     assert id is not None
     await agent.says(id, "ready", instance_id="i-replica")
     await agent.changes(instance_id="i-elsewhere", epoch=2)
+    later(seconds=3)
+    await agent.commands.sweep()
     assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["success"]
     assert [r.status for r in await agent.replicas()] == ["terminated"]
 

@@ -162,6 +162,9 @@ async def test_an_older_state_does_not_open_the_gate_again(agent: OneAgent) -> N
 async def test_a_switch_that_was_meant_for_another_instance_is_superseded(agent: OneAgent) -> None:
     id = await agent.queue(trigger="emergency")
     await agent.changes(instance_id="i-another", epoch=2)
+    assert await agent.status(id) == "queued"
+    later(seconds=3)  # Nobody has recorded a switch or a promotion.
+    await agent.commands.sweep()
     [finished] = agent.emitted(CommandFinished)
     assert (finished.command.command_id, finished.detail) == (id, "superseded")
 

@@ -112,6 +112,8 @@ async def test_a_promotion_is_the_registrys_to_make(agent: OneAgent) -> None:
 async def test_a_replica_on_the_primary_is_promoted_whoever_tells_first(agent: OneAgent) -> None:
     replica = await agent.launched()
     await agent.changes(instance_id="i-replica", epoch=2)
+    later(seconds=3)
+    await agent.commands.sweep()
     [changed] = agent.emitted(ReplicaChanged)
     assert (changed.replica.replica_id, changed.replica.status) == (replica.replica_id, "promoted")
     assert await violations(agent.commands.db.raw) == {}
@@ -152,6 +154,8 @@ async def test_a_replica_that_moves_leaves_its_instance_behind(agent: OneAgent) 
     assert answer.replica.az == "us-east-1c"
     [retired] = agent.emitted(RetireInstance)
     assert retired.instance.instance_id == "i-first"
+    order = {"pool_id": None, "instance_id": "i-first"}
+    assert await agent.refusal(CreateReplica, **order) == "INSTANCE_IN_USE"
     await agent.ask(ChangeReplica, replica_id=replica.replica_id, **change)
     assert agent.commands.emitted == []
 

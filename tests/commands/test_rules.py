@@ -87,7 +87,7 @@ def test_enough_data_makes_a_replica_ready(status: str, percentage: float, after
         ({}, [], 0, []),
         ({"manual_replica_enabled": True}, [], 1, []),
         ({"manual_replica_enabled": True, "replica_count": 3}, [READY], 2, []),
-        ({"manual_replica_enabled": True, "replica_count": 99}, [], 10, []),
+        ({"manual_replica_enabled": True, "replica_count": 999}, [], 100, []),
         ({"manual_replica_enabled": True, "enabled": False}, [], 0, []),
         ({"manual_replica_enabled": True}, [replica(kind=ReplicaKind.EMERGENCY)], 1, []),
         ({"manual_replica_enabled": True}, [replica(is_kept=True), READY], 0, []),
@@ -173,6 +173,7 @@ def threat(action: str, **known: Any) -> Threat:
         "action": Action(action),
         "instance_id": HOME,
         "expires_at": NOW + timedelta(hours=2),
+        "ends_at": None,
         "replica_status": None,
         "replica_instance_id": None,
         "command_status": None,
@@ -224,7 +225,8 @@ def test_what_becomes_of_an_emergency(one: Threat, state: AgentState, outcome: s
 def test_a_termination_whose_replica_is_lost_still_has_an_answer(
     action: str, outcome: str, settings: dict[str, Any], goes_on_demand: bool
 ) -> None:
-    found = emergencies.should_go_on_demand(threat(action), Outcome(outcome), agent(settings))
+    one, state = threat(action), agent(settings)
+    found = emergencies.should_go_on_demand(one, Outcome(outcome), state, NOW)
     assert found is goes_on_demand
 
 

@@ -99,6 +99,26 @@ async def test_a_switch_that_names_no_command_ends_the_one_that_asked_for_it(
     assert [event.status for event in agent.emitted(CommandFinished)] == [end]
 
 
+async def test_a_switch_reported_before_its_command_was_fetched_ends_it_as_done(
+    agent: OneAgent,
+) -> None:
+    command_id = await agent.queue(target_pool=f"t3.medium.{B}")
+    before = agent.state
+    await agent.changes(instance_id="i-1", az=B, current_pool_id=f"t3.medium.{B}", epoch=2)
+    assert agent.emitted(CommandFinished) == []
+    moved, agent.state = agent.state, before
+    await move(agent, command_id=command_id)
+    assert agent.state.revision == moved.revision
+    assert [event.status for event in agent.emitted(CommandFinished)] == ["succeeded"]
+
+
+async def test_a_switch_report_ends_no_other_kind_of_command(agent: OneAgent) -> None:
+    replica = await agent.replica()
+    assert replica.command_id is not None
+    await move(agent, command_id=replica.command_id)
+    assert await agent.status(replica.command_id) == "queued"
+
+
 async def test_a_switch_on_demand_ends_the_command_for_it(agent: OneAgent) -> None:
     await agent.notice()
     new = example(Instance, instance_id="i-1", mode="ondemand", pool_id=None)

@@ -11,7 +11,11 @@ from spotkeeper_contracts.decisions import (
     GetRecommendation,
     Recommendation,
 )
-from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange
+from spotkeeper_contracts.presence import (
+    AgentCameOnline,
+    AgentReportedChange,
+    AgentReportedPrice,
+)
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 
@@ -65,7 +69,8 @@ async def test_one_that_runs_on_demand_goes_to_spot(agent: OneAgent) -> None:
 
 
 async def test_prices_of_nothing_are_prices(agent: OneAgent) -> None:
-    assert (await agent.decides({THERE: 0.0}, price=0.0, ondemand=0.0)).outcome is None
+    for price in (0.0, 1e-320):
+        assert (await agent.decides({THERE: 0.0}, price=price, ondemand=price)).outcome is None
 
 
 async def test_a_decision_is_told_kept_and_explained(agent: OneAgent) -> None:
@@ -85,6 +90,13 @@ async def test_a_decision_is_told_kept_and_explained(agent: OneAgent) -> None:
         "max_switches_per_week": True,
     }
     assert there.features["log_rate"] < -5
+
+
+async def test_on_demand_is_explained_among_however_many_pools(agent: OneAgent) -> None:
+    await agent.decides({f"us-east-1a-pool-{n}": 0.01 + n / 10_000 for n in range(2, 200)})
+    choices = (await agent.explained()).choices
+    assert [choice.pool_id for choice in choices].count(None) == 1
+    assert choices[0].pool_id == HERE
 
 
 async def test_what_was_never_decided_cannot_be_explained(agent: OneAgent) -> None:
@@ -110,6 +122,29 @@ async def test_the_recommendation_follows_from_what_was_told_last(agent: OneAgen
     assert (told.target_type, told.savings_impact) == ("spot", 0.0006)
     assert told.will_auto_execute
     assert agent.scene.emitted == []
+
+
+async def test_the_recommendation_goes_by_the_on_demand_price_that_was_told_last(
+    agent: OneAgent,
+) -> None:
+    for ondemand, expected in ((0.0110, Recommendation.STAY), (0.0416, Recommendation.SWITCH)):
+        assert (await agent.decides(ondemand=ondemand)).recommendation is expected
+        assert (await agent.recommendation()).recommendation is expected
+    other = OneAgent(agent.scene, client_id=agent.state.client_id)
+    await other.is_known()
+    await other.decides(ondemand=0.0)
+    assert (await agent.recommendation()).recommendation is Recommendation.SWITCH
+    about = {"agent_id": agent.id, "client_id": agent.state.client_id}
+    await agent.scene.handle(
+        example(AgentReportedPrice, **about, ondemand_price=0.0110, last_heartbeat_at=clock.now())
+    )
+    assert (await agent.recommendation()).recommendation is Recommendation.STAY
+
+
+async def test_an_agent_of_another_type_has_another_on_demand_price(agent: OneAgent) -> None:
+    await agent.decides(ondemand=0.0110)
+    await agent.changes(instance_type="m5.large")
+    assert (await agent.recommendation()).outcome == "no-data"
 
 
 async def test_where_an_agent_says_it_runs_counts_until_the_registry_tells_of_a_move(

@@ -60,6 +60,14 @@ async def test_the_time_in_a_pool_counts_from_the_last_switch(agent: OneAgent) -
     assert (await agent.decides(uptime_hours=0)).recommendation is SWITCH
 
 
+async def test_the_time_in_a_pool_counts_from_a_recovery_too(agent: OneAgent) -> None:
+    await agent.switches(None, trigger="emergency")
+    await agent.switches(HERE)
+    assert (await agent.decides(uptime_hours=24)).recommendation is STAY
+    later(hours=2, seconds=1)
+    assert (await agent.decides(uptime_hours=24)).recommendation is SWITCH
+
+
 async def test_the_weekly_limit_counts_switches_of_seven_days(agent: OneAgent) -> None:
     await agent.changes(config={"max_switches_per_week": 2, "min_pool_duration_hours": 0})
     await agent.switches(HERE)
@@ -83,6 +91,7 @@ async def test_recoveries_count_towards_no_limit(agent: OneAgent) -> None:
         await agent.switches(None, trigger="emergency")
         assert (await agent.decides_on_demand()).recommendation is SWITCH
         await agent.switches(HERE)
+    later(hours=2, seconds=1)
     assert (await agent.decides()).recommendation is SWITCH
 
 

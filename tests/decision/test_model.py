@@ -35,6 +35,20 @@ def written(folder: Path, content: bytes, card: str | None = None) -> Path:
     return path
 
 
+TOLD_INSTEAD = {
+    "negative risk": ("risk", "negative"),
+    "negative hazard": ("hazard_per_h", "negative"),
+    "negative hours": ("expected_hours", "negative"),
+    "falling risk": ("risk", "risks_survival"),
+}
+
+
+def output_of(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
+    """The node of a graph that gives an output."""
+    node: onnx.NodeProto = next(node for node in model.graph.node if node.output[0] == name)
+    return node
+
+
 def graph_with(change: str) -> bytes:
     """The shipped graph with one thing changed."""
     model = onnx.load_model_from_string(SHIPPED.read_bytes())
@@ -48,9 +62,12 @@ def graph_with(change: str) -> bytes:
     elif change == "output missing":
         del model.graph.output[-1]
     else:
-        sign = helper.make_node("Neg", ["risks"], ["negative"])
-        model.graph.node.insert(len(model.graph.node) - 4, sign)
-        next(node for node in model.graph.node if node.output[0] == "risk").input[0] = "negative"
+        output, told = TOLD_INSTEAD[change]
+        if told == "negative":
+            found = output_of(model, output).input[0]
+            sign = helper.make_node("Neg", [found], [told])
+            model.graph.node.insert(len(model.graph.node) - len(OUTPUTS), sign)
+        output_of(model, output).input[0] = told
     return bytes(model.SerializeToString())
 
 
@@ -151,6 +168,9 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None
         ("input type", "inputs are"),
         ("output missing", "outputs are"),
         ("negative risk", "do not lie between 0 and 1"),
+        ("falling risk", "fall as time goes on"),
+        ("negative hazard", "hazards are negative"),
+        ("negative hours", "other than 0 to 72 hours"),
     ],
 )
 def test_a_graph_of_another_shape_is_refused(tmp_path: Path, change: str, complaint: str) -> None:

@@ -46,6 +46,7 @@ def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
             {"manual_replica_enabled": True},
         ),
         ({"terminate_wait_minutes": 10}, {"terminate_wait_seconds": 600}),
+        ({"terminate_wait_minutes": 6}, {"terminate_wait_seconds": 301}),  # As it was shown.
         (
             {"terminate_wait_minutes": 2, "terminate_wait_seconds": 90},
             {"terminate_wait_seconds": 90},
@@ -57,7 +58,8 @@ def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
 def test_settings_are_known_by_all_their_names(
     patch: dict[str, object], settings: dict[str, object]
 ) -> None:
-    assert ConfigPatch.model_validate(patch).by_their_own_names() == settings
+    current = AgentConfig(terminate_wait_seconds=301)
+    assert ConfigPatch.model_validate(patch).by_their_own_names(current) == settings
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_settings_are_known_by_all_their_names(
 )
 def test_two_names_of_one_setting_must_agree(patch: dict[str, object]) -> None:
     with pytest.raises(Refused) as refused:
-        ConfigPatch.model_validate(patch).by_their_own_names()
+        ConfigPatch.model_validate(patch).by_their_own_names(AgentConfig())
     assert refused.value.refusal.status == 400
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from chassis import clock
-from chassis.testing import Scene
+from chassis.testing import Scene, example
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.instances import (
     InstanceBecameZombie,
@@ -18,6 +18,7 @@ from spotkeeper_contracts.instances import (
     TerminationFailed,
     TerminationReason,
 )
+from spotkeeper_contracts.replicas import Replica, ReplicaChanged, ReplicaStatus
 from tests.registry.fleet import OneAgent, instance
 
 FIRST, SECOND = "i-first", "i-second"
@@ -61,6 +62,30 @@ async def test_what_another_agent_lives_on_is_never_listed(
     await stranger.register(FIRST)
     assert await agent.to_terminate() == []
     assert await stranger.to_terminate() == []
+
+
+async def test_what_is_anothers_is_not_listed_for_one_who_names_it(
+    agent: OneAgent, registry: Scene
+) -> None:
+    owner = OneAgent(registry, client_id=UUID(int=8))
+    await owner.register("i-owned")
+    clock.move(timedelta(seconds=1))
+    for named in ("i-owned", "i-replica"):
+        await agent.ask(RetireInstance, instance=instance(named))
+    told = example(Replica, status=ReplicaStatus.READY, instance_id="i-replica")
+    about = {"agent_id": owner.id, "client_id": owner.client_id}
+    await registry.handle(example(ReplicaChanged, **about, replica=told))
+    await owner.report("i-owned", "i-next", timing={"old_terminated_at": None})
+    clock.move(WAIT * 3)
+    assert await agent.to_terminate() == [FIRST]
+    assert await owner.to_terminate() == ["i-owned"]
+
+
+async def test_a_superseded_instance_is_not_retired(agent: OneAgent) -> None:
+    await agent.register("i-third")
+    await agent.ask(RetireInstance, instance=instance(SECOND))
+    assert agent.emitted == []
+    assert (await agent.statuses())[SECOND] == "superseded"
 
 
 async def test_a_terminated_instance_is_gone_for_good(agent: OneAgent) -> None:

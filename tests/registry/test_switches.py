@@ -94,6 +94,12 @@ async def test_a_newcomer_stands_by_until_a_successful_switch_is_reported(
     assert await agent.register(SECOND) == outcome
 
 
+async def test_a_report_without_a_command_ends_every_open_switch(agent: OneAgent) -> None:
+    await agent.issue("pool-b")
+    await agent.report(FIRST, SECOND)
+    assert await agent.register("i-third") == "promoted"
+
+
 def finished(agent: OneAgent, command_id: UUID, status: CommandStatus) -> CommandFinished:
     command = {"command_id": command_id, "command_type": "switch"}
     return example(
@@ -199,6 +205,15 @@ async def test_a_promotion_of_another_epoch_or_of_a_zombie_is_refused(agent: One
     await agent.report(FIRST, SECOND)
     zombie = {"instance": instance(FIRST), "epoch": None}
     assert await agent.refusal(PromoteInstance, **zombie) == "STALE_REPORT"
+
+
+async def test_an_emergency_hears_of_a_promotion_that_cannot_be(agent: OneAgent) -> None:
+    await agent.report(FIRST, SECOND)
+    emergency = {"emergency_id": UUID(int=5), "termination": True}
+    record = await agent.registry.handle(promotion(agent, instance=instance(FIRST), **emergency))
+    assert isinstance(record, RecordPromotion)
+    assert (record.refused, record.termination) == ("The new instance is zombie", True)
+    assert (await agent.state()).instance_id == SECOND
 
 
 async def test_a_repeated_promotion_is_only_recorded_again(agent: OneAgent) -> None:

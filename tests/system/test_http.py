@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -169,6 +170,23 @@ async def test_a_large_body_is_413_whether_announced_or_chunked(system: System) 
     for content in (large, chunks()):
         answer = await raw(system, content)
         assert (answer.status_code, sorted(answer.json())) == (413, ["code", "error"])
+
+
+async def test_a_request_behind_a_large_one_is_no_part_of_its_head(system: System) -> None:
+    token = system.ready["client_token"]
+    body = json.dumps({**registration(), "notes": "x" * 60_000}).encode()
+    common = f"Host: any\r\nAuthorization: Bearer {token}\r\n"
+    first = f"POST /api/agents/register HTTP/1.1\r\n{common}Content-Length: {len(body)}\r\n\r\n"
+    second = f"GET /api/agents?limit=1 HTTP/1.1\r\n{common}Connection: close\r\n\r\n".encode()
+    address = urlsplit(system.gateway)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(first.encode() + body + second[:10])
+    async with asyncio.timeout(10):
+        assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
+        writer.write(second[10:])
+        rest = await reader.read()
+    writer.close()
+    assert rest.count(b"HTTP/1.1 200 OK\r\n") == 1
 
 
 async def test_another_content_type_is_415(system: System) -> None:

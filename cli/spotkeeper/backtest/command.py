@@ -41,6 +41,13 @@ MOST_TICKS = 1_000_000
 DEFAULTS = Policy()
 
 
+def _finite(hours: float) -> float:
+    """The hours, if they are a number; infinity would pass as one that is large enough."""
+    if not math.isfinite(hours):
+        raise typer.BadParameter("must be a finite number")
+    return hours
+
+
 def backtest(
     prices: Annotated[Path, typer.Option(help="A folder with *.json.gz of spot prices.")],
     ondemand: Annotated[Path, typer.Option(help="A CSV: instance_type,usd_per_hour.")],
@@ -65,10 +72,10 @@ def backtest(
     ] = DEFAULTS.risk_threshold,
     max_switches_per_week: Annotated[int, typer.Option(min=0)] = DEFAULTS.max_switches_per_week,
     min_pool_duration_hours: Annotated[
-        float, typer.Option(min=0)
+        float, typer.Option(min=0, callback=_finite)
     ] = DEFAULTS.min_pool_duration_hours,
     interruption_cost_hours: Annotated[
-        float, typer.Option(min=0, help="At the on-demand price.")
+        float, typer.Option(min=0, callback=_finite, help="At the on-demand price.")
     ] = DEFAULTS.interruption_cost_hours,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -113,7 +120,7 @@ def backtest(
 def _ticks(start: str, end: str, tick_minutes: int) -> Floats:
     """All moments of decision, in hours since the epoch."""
     try:
-        begins, ends = hours_of(start), hours_of(end)
+        begins, ends = hours_of(_dashed(start)), hours_of(_dashed(end))
     except ValueError as error:
         raise RecordingError(f"Start or end is no moment in ISO 8601: {error}.") from error
     if not begins < ends:
@@ -122,6 +129,12 @@ def _ticks(start: str, end: str, tick_minutes: int) -> Floats:
     if ticks > MOST_TICKS:
         raise RecordingError(f"From {start} to {end} there are more than {MOST_TICKS} ticks.")
     return np.asarray((round(begins * 3600) + np.arange(ticks) * tick_minutes * 60) / 3600)
+
+
+def _dashed(text: str) -> str:
+    """A date in ISO 8601's short form in its long one: as seconds it would lie in 1970."""
+    is_short = len(text) == len("YYYYMMDD") and text.isdigit()
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if is_short else text
 
 
 def _market(

@@ -57,10 +57,12 @@ class Envelope:
         return cls(message, clock.new_id(), source, clock.now(), actor or f"system:{source}")
 
     def caused(self, message: Message, *, id: UUID, source: str, time: datetime) -> "Envelope":
-        """The envelope of a message that this one caused."""
+        """The envelope of a message that this one caused; its client is the one that it names."""
+        named = getattr(message, "client_id", None)
         return replace(
             self,
             message=message,
+            client_id=str(named) if named else self.client_id,
             id=id,
             source=source,
             time=time,

@@ -237,8 +237,7 @@ class Lane:
     async def _finish(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
         """Publish what the committed transaction left; only then is the batch handled.
 
-        All of it goes to the broker in one request if it can. Answers stand first there: someone
-        waits for them, and what is emitted wakes up everyone else.
+        Answers stand first in the request to the broker: what is emitted wakes up everyone else.
         """
         records = [*outcome.answers, *outcome.emitted]
         await self._lasting(lambda: self._producer.send_all(records))

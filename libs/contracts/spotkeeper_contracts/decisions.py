@@ -24,6 +24,7 @@ from spotkeeper_contracts.values import (
     Text,
     Timestamp,
     UsdPerHour,
+    assert_in_region,
 )
 
 POOLS_AT_MOST = 200
@@ -257,8 +258,8 @@ class PriceReport(Value):
         if len({(price.pool_id, price.timestamp) for price in prices}) < len(prices):
             raise PydanticCustomError("duplicate", "A pool is named twice at the same moment")
         region = info.data.get("region", "")
-        if not all(price.az.startswith(region) and price.az != region for price in prices):
-            raise PydanticCustomError("az", "The availability zone must lie in the region")
+        for price in prices:
+            assert_in_region(price.az, region)
         return prices
 
 

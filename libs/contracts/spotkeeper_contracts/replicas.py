@@ -147,12 +147,16 @@ class PromoteInstance(Request, topic=REGISTRY_REQUESTS, reply=ReplicaAnswer):
 
 
 class RecordPromotion(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
-    """Keep a promotion that the registry has made true; it comes from nobody else."""
+    """Keep a promotion that the registry has made true; it comes from nobody else.
+
+    Where an emergency waits for one that cannot be made true, `refused` says why.
+    """
 
     replica_id: UUID
     former_instance_id: InstanceId | None
     emergency_id: UUID | None = None
     termination: bool = False
+    refused: Text | None = None
 
 
 class ReplicaChanged(Message, topic=AGENT_COMMANDS):

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic_core import PydanticCustomError
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -37,6 +38,16 @@ Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 WaitSeconds = Annotated[int, Field(ge=0, le=86_400)]
+
+
+def assert_in_region(az: str, region: str) -> None:
+    """`us-east-1a` and `us-east-1-bos-1a` lie in `us-east-1`, `us-east-11a` does not.
+
+    Raises what becomes a 400.
+    """
+    suffix = az.removeprefix(region)
+    if not az.startswith(region) or not suffix or suffix[0].isdigit():
+        raise PydanticCustomError("az", "The availability zone must lie in the region")
 
 
 class Role(StrEnum):

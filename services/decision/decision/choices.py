@@ -18,6 +18,8 @@ REBALANCE_RISK = 0.5
 """What a rebalance recommendation makes of the pool's risk for an hour. A rule: no public data
 tells how often one comes true."""
 ROUNDING = 1e-12
+NO_PRICE = 1e-9
+"""USD per hour; what costs less has no price of which a part could be told."""
 
 
 class Risk(NamedTuple):
@@ -174,7 +176,7 @@ def _as_recommended(pool: Pool, standing: Standing) -> Pool:
 
 def _savings_gate(price: float, ondemand_price: float, policy: Policy) -> Gate:
     """Savings are measured against on-demand."""
-    saved = 100.0 * (1.0 - price / ondemand_price) if ondemand_price else 0.0
+    saved = 100.0 * (1.0 - price / ondemand_price) if ondemand_price > NO_PRICE else 0.0
     limit = ondemand_price * (1.0 - policy.min_savings_percent / 100.0)
     passed = price <= limit * (1.0 + ROUNDING)
     return Gate("min_savings_percent", saved, policy.min_savings_percent, passed)

@@ -7,17 +7,19 @@ to bind another one to the name that decisions read.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import onnxruntime
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
-from decision.choices import Risk
+from decision.choices import HORIZON_HOURS, Risk
 from decision.features import NAMES, Rows
 
 SHIPPED = Path(__file__).parent / "shipped" / "risk.onnx"
 SIZE_LIMIT_BYTES = 1_000_000
+ROUNDING = 1.00001
+"""By so much a sum of 32-bit numbers may be too large."""
 CARD_LIMIT_BYTES = 200_000
 
 INPUT = "features"
@@ -61,7 +63,7 @@ class ModelCard(BaseModel):
     """
 
     name: str
-    version: str
+    version: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     sha256: str
     size_bytes: int
     features: tuple[str, ...]
@@ -164,9 +166,15 @@ def _session(content: bytes) -> Any:
 
 
 def _assert_sane(model: Model) -> None:
-    """Rows from a calm pool's to a torn one's must give risks between 0 and 1."""
+    """Rows from a calm pool's to a torn one's must give risks and hours that can be."""
     rows = np.zeros((3, len(NAMES)), np.float32)
     rows[:, 0] = np.log([1e-5, 1e-2, 2.0])
     risks = model.risks(rows)
     if not all(0.0 <= value <= 1.0 for risk in risks for value in (*risk[1:4], risk.horizon)):
         raise ModelError("The model's risks do not lie between 0 and 1.")
+    if not all(list(risk[1:4]) == sorted(risk[1:4]) for risk in risks):
+        raise ModelError("The model's risks fall as time goes on.")
+    if not all(risk.hazard_per_h >= 0.0 for risk in risks):
+        raise ModelError("The model's hazards are negative.")
+    if not all(0.0 <= risk.expected_hours <= HORIZON_HOURS * ROUNDING for risk in risks):
+        raise ModelError(f"The model expects other than 0 to {HORIZON_HOURS:g} hours.")

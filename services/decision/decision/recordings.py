@@ -24,6 +24,8 @@ from decision.prior import Advisor, advisor_of
 
 LINUX = "Linux/UNIX"
 HOUR_SECONDS = 3600.0
+FURTHEST_SECONDS = 1e11
+"""Seconds since the epoch end here, in the year 5138: what lies beyond is no moment."""
 ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
 _AZ = re.compile(_REGION.pattern + r"(-[a-z]+-\d+)?[a-z]")
@@ -107,9 +109,13 @@ def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str
 def hours_of(text: str) -> float:
     """ISO 8601, or seconds since the epoch, as hours since the epoch; raises `ValueError`."""
     try:
-        return float(text) / HOUR_SECONDS
+        seconds = float(text)
     except ValueError:
         moment = datetime.fromisoformat(text.strip())
+    else:
+        if not abs(seconds) < FURTHEST_SECONDS:
+            raise ValueError(f"{text} is no moment")
+        return seconds / HOUR_SECONDS
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.timestamp() / HOUR_SECONDS
 
@@ -158,7 +164,8 @@ def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
             if not row.get("AvailabilityZone"):
                 continue  # It names no pool.
             price = _positive(row["SpotPrice"])
-            yield row["InstanceType"], row["AvailabilityZone"], hours_of(row["Timestamp"]), price
+            pool = _text(row["InstanceType"]), _text(row["AvailabilityZone"])
+            yield *pool, hours_of(row["Timestamp"]), price
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RecordingError(f"Row {number} of {path} is no spot price: {error!r}.") from error
 
@@ -191,8 +198,11 @@ def read_trace(path: Path) -> list[Trace]:
     changes: dict[str, dict[float, bool]] = defaultdict(dict)
     for number, row in _csv_rows(path, ["ts", "pool_id", "available"]):
         try:
-            available = float(_WORDS.get(row["available"].strip().lower(), row["available"])) > 0
+            available = _STATES[row["available"].strip().lower()]
             changes[row["pool_id"].strip()][hours_of(row["ts"])] = available
+        except KeyError as error:
+            text = f"Line {number} of {path}: available is {error}, neither 0 nor 1."
+            raise RecordingError(text) from error
         except ValueError as error:
             raise RecordingError(f"Line {number} of {path}: {error}.") from error
     if not changes:
@@ -200,7 +210,7 @@ def read_trace(path: Path) -> list[Trace]:
     return [trace_of(pool_id, changes[pool_id]) for pool_id in sorted(changes)]
 
 
-_WORDS = {"true": "1", "false": "0"}
+_STATES = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
 
 
 def trace_of(pool_id: str, states: Mapping[float, bool]) -> Trace:
@@ -248,6 +258,12 @@ def _number(text: str, path: Path, line: int) -> float:
         return _positive(text)
     except ValueError as error:
         raise RecordingError(f"Line {line} of {path}: {error}.") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value} is no text")
+    return value
 
 
 def _positive(text: str | float) -> float:

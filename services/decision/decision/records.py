@@ -18,7 +18,8 @@ from spotkeeper_contracts.decisions import (
 from spotkeeper_contracts.values import rfc3339
 
 CHOICES_SHOWN = 20
-"""So many choices of a decision are kept: the present state, the chosen one, the cheapest."""
+"""So many choices of a decision are kept: the present state, the chosen one, on demand, and the
+cheapest of the others."""
 DEGRADED = "degraded"
 
 
@@ -113,7 +114,8 @@ def _target(answer: Answer) -> str | None:
 
 def _rated(answer: Answer) -> Iterator[RatedChoice]:
     decision = answer.decision
-    first = [decision.choices[0], decision.chosen]
+    ondemand = [choice for choice in decision.choices if choice.pool is None]
+    first = [decision.choices[0], decision.chosen, *ondemand]
     cheapest = sorted(decision.choices, key=lambda choice: choice.cost)
     for choice in list(dict.fromkeys([*first, *cheapest]))[:CHOICES_SHOWN]:
         yield _rated_choice(choice, answer)

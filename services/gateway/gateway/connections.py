@@ -33,6 +33,8 @@ class LimitedHttp(HttpToolsProtocol):
         self._header_bytes = header_bytes
         self._head_seconds = head_seconds
         self._in_head = True
+        self._in_message = False
+        self._begun = 0
         self._bytes_of_head = 0
         self._head_due: asyncio.TimerHandle | None = None
 
@@ -47,18 +49,21 @@ class LimitedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; what is still an open head afterwards counts as such."""
+        """Parse what came; all of it counts as an open head's, if it is of no other request."""
+        is_between, self._begun = not self._in_message, 0
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
             self._await_head()
-            self._bytes_of_head += len(data)
+            if self._begun <= is_between:
+                self._bytes_of_head += len(data)
             if self._bytes_of_head > 2 * self._header_bytes:
                 self._end_with(HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._in_head, self._bytes_of_head = True, 0
+        self._in_head, self._in_message, self._bytes_of_head = True, True, 0
+        self._begun += 1
 
     def on_headers_complete(self) -> None:
         """The head is here in time; its exact size is the front door's to judge."""
@@ -68,6 +73,7 @@ class LimitedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Hand over the body with the scope, whose request has not begun if all came at once."""
         super().on_message_complete()
+        self._in_message = False
         state, cycle = self.scope["state"], self.cycle
         state[WHOLE_BODY], state[AT_ONCE] = cycle.body, partial(self._answer_at_once, cycle)
 

@@ -73,25 +73,25 @@ class ContractRoute(APIRoute):
             head: Head = request.state.head
             caller = gateway.admission.admit(head, self.audience)
             request.state.caller = caller
-            outcome = None
             if "agent_id" in request.path_params:
-                outcome = await self._find_agent(request, gateway, caller)
+                await self._find_agent(request, gateway, caller)
             if self.body_field is not None:
                 request = _JsonRequest(request.scope, request.receive)
                 await request.check(head)
             response = await handle(request)
-            if outcome is not None:
-                response.headers["X-Outcome"] = outcome
             agent: KnownAgent | None = request.scope["state"].get("agent")
             if agent is not None:
-                epoch = gateway.agents.latest(agent).state.epoch
-                response.headers.setdefault("X-Agent-Epoch", str(epoch))
+                agent = gateway.agents.latest(agent)
+                response.headers.setdefault("X-Agent-Epoch", str(agent.state.epoch))
+                reads = self.fenced and request.method == "GET"
+                if reads and not agent.is_primary(head.instance_id):
+                    response.headers.setdefault("X-Outcome", NOT_PRIMARY)
             return response
 
         return checked
 
-    async def _find_agent(self, request: Request, gateway: Gateway, caller: Caller) -> str | None:
-        """Put the caller's agent into the request's state; return what a read's answer tells."""
+    async def _find_agent(self, request: Request, gateway: Gateway, caller: Caller) -> None:
+        """Put the caller's agent into the request's state; raises `Refused`."""
         head: Head = request.state.head
         agent = await gateway.agents.own(request.path_params["agent_id"], caller)
         request.state.agent = agent
@@ -100,7 +100,6 @@ class ContractRoute(APIRoute):
             request.state.agent = agent
             if not agent.is_primary(head.instance_id):
                 raise errors.NOT_PRIMARY.refused()
-        return None if agent.is_primary(head.instance_id) or not self.fenced else NOT_PRIMARY
 
 
 class _JsonRequest(Request):

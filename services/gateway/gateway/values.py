@@ -116,16 +116,6 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 """Any JSON object that a database can keep as it is."""
 
 
-def assert_in_region(az: str, region: str) -> None:
-    """`us-east-1a` and `us-east-1-bos-1a` lie in `us-east-1`, `us-east-11a` does not.
-
-    Raises what becomes a 400.
-    """
-    suffix = az.removeprefix(region)
-    if not az.startswith(region) or not suffix or suffix[0].isdigit():
-        raise PydanticCustomError("az", "The availability zone must lie in the region")
-
-
 def uuid_of(text: str) -> UUID | None:
     """The id in its one canonical form; anything else is none."""
     try:

@@ -1,22 +1,35 @@
 """What others tell of agents: their state, and that they carry a switch out."""
 
+from datetime import timedelta
+
 from chassis.transaction import Tx
 from commands.handlers.found import agent_as_told, known_agent
 from commands.handlers.orders import command_of
 from commands.handlers.settling import settle
-from commands.store import queue, switches
+from commands.store import contexts, queue, switches
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import CommandStarted, CommandStatus, CommandType
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus
 
+RECORDED_WITHIN = timedelta(seconds=2)
+"""So soon after the news of a move comes its record, if it was more than a registration."""
+
 
 async def agent_state(state: AgentState, tx: Tx) -> None:
-    """Keep the agent's newest state, and bring about what follows from it."""
+    """Keep the agent's newest state, and bring about what follows from it.
+
+    If it has moved, the switch or the promotion by which it did is about to be recorded, and what
+    asked for that ends then: nothing is overtaken before.
+    """
     agent = await agent_as_told(state, tx)
-    if agent.state.revision == state.revision:
-        home = None if state.deleted else state.instance_id
-        await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=home)
+    if agent.state.revision != state.revision:
+        return
+    home = None if state.deleted else state.instance_id
+    await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=home)
+    if agent.has_moved:
+        await contexts.look_again(tx.db, agent.id, at=tx.now + RECORDED_WITHIN)
+    else:
         await settle(agent, tx)
 
 

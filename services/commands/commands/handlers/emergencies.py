@@ -9,7 +9,7 @@ from commands.handlers.found import Held, agent_to_change
 from commands.handlers.orders import queue_emergency_switch
 from commands.handlers.settling import settle
 from commands.handlers.standbys import create_replica, safest, stand_down
-from commands.handlers.threats import open_emergency, promotion
+from commands.handlers.threats import answer_to_notice, open_emergency, promotion
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome
 from commands.store import contexts, replicas
@@ -95,7 +95,9 @@ async def announce_termination(
     await settle(agent, tx)
     if replica_id is not None and action is TerminationAction.REPLICA_PROMOTED:
         return promotion(rows[replica_id], emergency_id=emergency_id, termination=True)
-    return TerminationAnswer(action_taken=action, replica_id=replica_id, command_id=command_id)
+    noticed = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
+    assert noticed is not None
+    return answer_to_notice(noticed)
 
 
 async def get_emergency_status(request: GetEmergencyStatus, tx: Tx) -> EmergencyStatus:
@@ -136,17 +138,11 @@ async def _open_rebalance(
 
 async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | PromoteInstance:
     """The answer to a notice that came before: what is done about it by now."""
-    action = TerminationAction(known["action"])
-    replica_id = known["replica_id"]
-    if action is TerminationAction.SWITCH_TO_ONDEMAND:
-        replica_id = None
-    elif action is TerminationAction.REPLICA_PROMOTED and known["closed_at"] is None:
-        replica = await replicas.replica(tx.db, agent.id, agent.client_id, replica_id)
+    if known["action"] == Action.REPLICA_PROMOTED and known["closed_at"] is None:
+        replica = await replicas.replica(tx.db, agent.id, agent.client_id, known["replica_id"])
         assert replica is not None
         return promotion(replica, emergency_id=known["emergency_id"], termination=True)
-    return TerminationAnswer(
-        action_taken=action, replica_id=replica_id, command_id=known["command_id"]
-    )
+    return answer_to_notice(known)
 
 
 async def _give_up(instance_id: str, live: Iterable[Row], tx: Tx) -> None:

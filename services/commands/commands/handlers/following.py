@@ -40,16 +40,18 @@ async def end_replicas(agent: Held, tx: Tx) -> list[Row]:
 
 async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
     """Close emergencies that are over, with the replicas they made; when the others expire."""
-    still_open = []
+    still_open, looks = [], []
     for row in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id):
         if await _goes_on(row, agent, tx):
             still_open.append(row)
+            until = rules.waits_until(emergencies.threat_of(row))
+            looks += [row["expires_at"], *([until] if until and until > tx.now else [])]
     needed = {row["replica_id"] for row in still_open}
     for replica in live:
         is_emergency = replica["kind"] == ReplicaKind.EMERGENCY
         if is_emergency and replica["id"] not in needed:
             await stand_down(replica, tx)
-    return [row["expires_at"] for row in still_open]
+    return looks
 
 
 async def keep_manual_replicas(agent: Held, tx: Tx) -> list[datetime]:
@@ -77,7 +79,7 @@ async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
     """Do what is due about an open emergency; tells whether it is still one."""
     threat = emergencies.threat_of(row)
     outcome = rules.outcome_of(threat, agent.state, tx.now)
-    if rules.should_go_on_demand(threat, outcome, agent.state):
+    if rules.should_go_on_demand(threat, outcome, agent.state, tx.now):
         command_id = await queue_emergency_switch(agent, tx)
         action = Action.SWITCH_TO_ONDEMAND
         await emergencies.act(tx.db, agent.id, row["id"], action, command_id=command_id)

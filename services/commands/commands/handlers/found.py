@@ -1,6 +1,6 @@
 """The agent that a message speaks of, locked, as the newest of all that was told of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chassis.transaction import Tx
@@ -13,10 +13,14 @@ from spotkeeper_contracts.commands import AgentQuestion
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An agent that is locked until the transaction ends."""
+    """An agent that is locked until the transaction ends.
+
+    `has_moved` tells that this message brings the news that it lives on another instance.
+    """
 
     row: Row
     state: AgentState
+    has_moved: bool = False
 
     @property
     def id(self) -> UUID:
@@ -43,12 +47,20 @@ async def known_agent(agent_id: UUID, client_id: UUID, tx: Tx) -> Held | None:
 async def agent_as_told(state: AgentState, tx: Tx) -> Held:
     """The agent, by this state or by a newer one."""
     known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
+    former, has_moved = known, False
     if known is None or known["revision"] < state.revision:
         known = await contexts.advance(tx.db, state)
+        has_moved = former is not None and _has_moved(former, state)
         if known is None:  # Another transaction made the row known in between.
             known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
     assert known is not None, f"agent {state.agent_id} belongs to another client"
-    return held(known)
+    return replace(held(known), has_moved=has_moved)
+
+
+def _has_moved(former: Row, state: AgentState) -> bool:
+    lived_on = former["state"]["instance_id"]
+    is_there = state.instance_id is not None and not state.deleted
+    return is_there and lived_on not in (None, state.instance_id)
 
 
 async def agent_to_change(request: AgentQuestion, tx: Tx) -> Held:

@@ -15,10 +15,10 @@ from commands.handlers.standbys import (
     stand_down,
     told_pool,
 )
-from commands.handlers.threats import promotion
+from commands.handlers.threats import answer_to_notice, promotion
 from commands.rules import standby
+from commands.store import emergencies, switches, zombies
 from commands.store import replicas as store
-from commands.store import switches, zombies
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.emergencies import TerminationAction, TerminationAnswer
@@ -77,7 +77,7 @@ async def change_pool_or_instance(request: ChangeReplica, tx: Tx) -> ReplicaAnsw
     if request.instance_id not in (None, row["instance_id"]):
         await _assert_instance_is_free(agent, request.instance_id, tx)
         if row["instance_id"] is not None:
-            tx.emit(retirement(row))
+            tx.emit(await retirement(row, tx))
         changes |= _launched_as(row, request.instance_id)
     if not changes:
         return _answer(row)
@@ -96,7 +96,7 @@ async def delete_replica(request: DeleteReplica, tx: Tx) -> RetireInstance | Don
         return Done()
     ended = await change_replica(row, tx, status=ReplicaStatus.TERMINATED.value)
     await settle(agent, tx)
-    return Done() if ended["instance_id"] is None else retirement(ended)
+    return Done() if ended["instance_id"] is None else await retirement(ended, tx)
 
 
 async def report_replica_status(request: ReportReplicaStatus, tx: Tx) -> ReplicaAnswer:
@@ -110,7 +110,7 @@ async def report_replica_status(request: ReportReplicaStatus, tx: Tx) -> Replica
     if instance_id != row["instance_id"]:
         await _assert_instance_is_free(agent, instance_id, tx)
         if row["instance_id"] is not None:
-            tx.emit(retirement(row))
+            tx.emit(await retirement(row, tx))
         row = {**row, "instance_id": instance_id}
     elif not is_news:
         return _answer(row)
@@ -155,6 +155,8 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
     """Keep a promotion that the registry made true, whatever has become of the replica here."""
     agent = await agent_as_told(request.agent, tx)
     row = await _replica(agent, request.replica_id, tx)
+    if request.refused is not None:
+        return await _record_refusal(request, agent, row, tx)
     if row["status"] != ReplicaStatus.PROMOTED:
         row = await change_replica(row, tx, status=ReplicaStatus.PROMOTED.value, error=None)
     await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=agent.state.instance_id)
@@ -168,6 +170,23 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
             revision=request.agent.revision,
         )
     return ReplicaAnswer(replica=store.replica_of(row), revision=request.agent.revision)
+
+
+async def _record_refusal(
+    request: RecordPromotion, agent: Held, row: Row, tx: Tx
+) -> ReplicaAnswer | TerminationAnswer:
+    """Give up a replica that cannot take over; its emergency goes on without it."""
+    if row["status"] not in standby.ENDED:
+        failed = ReplicaStatus.FAILED
+        await stand_down(row, tx, status=failed, error=request.refused)
+        await settle(agent, tx)
+    if not request.termination:
+        return _answer(await _replica(agent, request.replica_id, tx))
+    noticed = await emergencies.notice(
+        tx.db, agent.id, agent.client_id, request.former_instance_id or ""
+    )
+    assert noticed is not None, "a notice asked for the promotion"
+    return answer_to_notice(noticed, revision=request.agent.revision)
 
 
 async def _live_replica(request: ChangeReplica | ReportReplicaSync, tx: Tx) -> tuple[Held, Row]:

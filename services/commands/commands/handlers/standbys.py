@@ -8,7 +8,7 @@ from commands.handlers.found import Held
 from commands.handlers.orders import queue_command
 from commands.rules import standby
 from commands.rules.pools import Pool, pool_named, safest_pool
-from commands.store import pools
+from commands.store import pools, zombies
 from commands.store import replicas as store
 from commands.store.rows import Row
 from spotkeeper_contracts.commands import CommandType, Priority, Trigger
@@ -115,11 +115,16 @@ async def stand_down(
     """End a replica; a real instance of it becomes a zombie."""
     ended = await change_replica(row, tx, status=status.value, error=error)
     if ended["instance_id"] is not None:
-        tx.emit(retirement(ended))
+        tx.emit(await retirement(ended, tx))
 
 
-def retirement(row: Row) -> RetireInstance:
-    """The order to leave a replica's instance behind."""
+async def retirement(row: Row, tx: Tx) -> RetireInstance:
+    """The order to leave a replica's instance behind; from now on it cannot be one again."""
+    await zombies.leave(tx.db, row["agent_id"], row["client_id"], row["instance_id"], at=tx.now)
+    return _retirement(row)
+
+
+def _retirement(row: Row) -> RetireInstance:
     return RetireInstance(
         agent_id=row["agent_id"],
         client_id=row["client_id"],

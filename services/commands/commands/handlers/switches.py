@@ -104,12 +104,13 @@ async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> Statist
 
 def _asked_for(row: Row, report: SwitchReport) -> bool:
     """Whether the command asked for the reported switch, which may not name its command."""
+    if row["command_type"] != CommandType.SWITCH:
+        return False
     if report.command_id is not None:
         return bool(row["id"] == report.command_id)
     new = report.new_instance
     there = new.mode is PurchaseMode.ONDEMAND or row["target_pool"] == pool_of(new)
-    is_switch: bool = row["command_type"] == CommandType.SWITCH
-    return is_switch and there and row["target_mode"] == new.mode
+    return bool(there and row["target_mode"] == new.mode)
 
 
 async def _stays(rows: Sequence[Row], tx: Tx) -> list[Stay]:

@@ -10,7 +10,13 @@ from commands.handlers.standbys import instance_of
 from commands.rules.emergencies import Action, Outcome
 from commands.store import emergencies as store
 from commands.store.rows import Row
-from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened, EmergencyType
+from spotkeeper_contracts.emergencies import (
+    EmergencyClosed,
+    EmergencyOpened,
+    EmergencyType,
+    TerminationAction,
+    TerminationAnswer,
+)
 from spotkeeper_contracts.replicas import PromoteInstance
 
 
@@ -64,6 +70,18 @@ async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:
             outcome=outcome.value,
             at=tx.now,
         )
+    )
+
+
+def answer_to_notice(notice: Row, *, revision: int | None = None) -> TerminationAnswer:
+    """What is done by now about a notice of termination."""
+    action = TerminationAction(notice["action"])
+    goes_on_demand = action is TerminationAction.SWITCH_TO_ONDEMAND
+    return TerminationAnswer(
+        action_taken=action,
+        replica_id=None if goes_on_demand else notice["replica_id"],
+        command_id=notice["command_id"],
+        revision=revision,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -13,6 +13,10 @@ from spotkeeper_contracts.commands import CommandStatus
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.emergencies import RebalanceAction, TerminationAction
 from spotkeeper_contracts.replicas import ReplicaStatus
+
+NOTICE = timedelta(minutes=2)
+TIME_TO_MOVE = timedelta(seconds=60)
+"""So long before AWS ends its instance an agent must have an order that it can carry out."""
 
 
 class Action(StrEnum):
@@ -43,6 +47,8 @@ class Threat:
     action: Action
     instance_id: str | None
     expires_at: datetime
+    ends_at: datetime | None
+    """When AWS ends the instance, if it said so."""
     replica_status: ReplicaStatus | None
     replica_instance_id: str | None
     command_status: CommandStatus | None
@@ -117,10 +123,28 @@ def can_promote_now(threat: Threat) -> bool:
     return threat.action is Action.PROMOTION_PENDING and threat.replica_instance_id is not None
 
 
-def should_go_on_demand(threat: Threat, outcome: Outcome, agent: AgentState) -> bool:
-    """Whether a termination whose replica was lost still needs an answer."""
-    relied_on_replica = threat.action in (Action.PROMOTION_PENDING, Action.REPLICA_PROMOTED)
-    return outcome is Outcome.FAILED and relied_on_replica and agent.config.enabled
+def end_of(told: datetime | None, noticed_at: datetime) -> datetime | None:
+    """When AWS ends an instance; one that was told too late counts as AWS's usual two minutes."""
+    if told is None or told > noticed_at:
+        return told
+    return noticed_at + NOTICE
+
+
+def waits_until(threat: Threat) -> datetime | None:
+    """Until when a promotion may wait for its replica to be launched, if it does."""
+    if threat.action is not Action.PROMOTION_PENDING or threat.replica_instance_id is not None:
+        return None
+    return None if threat.ends_at is None else threat.ends_at - TIME_TO_MOVE
+
+
+def should_go_on_demand(threat: Threat, outcome: Outcome, agent: AgentState, now: datetime) -> bool:
+    """Whether a termination whose replica was lost, or comes too late, needs another answer."""
+    if not agent.config.enabled:
+        return False
+    if outcome is Outcome.FAILED:
+        return threat.action in (Action.PROMOTION_PENDING, Action.REPLICA_PROMOTED)
+    until = waits_until(threat)
+    return outcome is Outcome.PENDING and until is not None and until <= now
 
 
 def _of_command(status: CommandStatus | None) -> Outcome:

@@ -19,7 +19,7 @@ FOLLOWING: Mapping[ReplicaStatus, frozenset[ReplicaStatus]] = {
 }
 """What each status may become; one that is ready may lag behind and sync again."""
 
-MANUAL_AT_MOST = 10
+MANUAL_AT_MOST = 100
 """So many manual replicas of one agent are kept, whatever its config asks for."""
 
 

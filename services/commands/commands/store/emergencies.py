@@ -9,6 +9,7 @@ from sqlalchemy import DateTime, Text, Uuid, bindparam, func, insert, select, up
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.query import Connection, Query
+from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome, Threat
 from commands.store.rows import AGENT, AT, Row, given, named, of_agent
 from commands.tables import commands, emergencies, replicas, termination_notices
@@ -21,6 +22,7 @@ _measures = (
     replicas.c.status.label("replica_status"),
     replicas.c.instance_id.label("replica_instance_id"),
     commands.c.status.label("command_status"),
+    termination_notices.c.termination_time,
 )
 
 _ADD = Query(insert(emergencies).values(given(emergencies)))
@@ -28,6 +30,7 @@ _OPEN = Query(
     select(emergencies, *_measures)
     .outerjoin(replicas, replicas.c.id == emergencies.c.replica_id)
     .outerjoin(commands, commands.c.id == emergencies.c.command_id)
+    .outerjoin(termination_notices, termination_notices.c.emergency_id == emergencies.c.id)
     .where(of_agent(emergencies), emergencies.c.closed_at.is_(None))
     .order_by(emergencies.c.opened_at, emergencies.c.id)
 )
@@ -138,6 +141,7 @@ def threat_of(row: Row) -> Threat:
         action=Action(row["action"]),
         instance_id=row["instance_id"],
         expires_at=row["expires_at"],
+        ends_at=rules.end_of(row["termination_time"], row["opened_at"]),
         replica_status=replica_status and ReplicaStatus(replica_status),
         replica_instance_id=row["replica_instance_id"],
         command_status=command_status and CommandStatus(command_status),

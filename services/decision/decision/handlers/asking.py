@@ -112,10 +112,10 @@ async def _known(agent: Known, groups: Sequence[str], tx: Tx) -> Sequence[Row]:
 async def _standing(agent: Known, market: Market, tx: Tx) -> Standing:
     """Where the agent stands, its pool left out.
 
-    It has been there since its last planned switch or, if it made none, as long as it runs; if
-    nobody knows how long that is, long enough.
+    It has been there since its last switch or, if it made none, as long as it runs; if nobody knows
+    how long that is, long enough.
     """
-    moves = await switches.planned(tx.db, agent.id, agent.client_id, at=tx.now)
+    moves = await switches.recent(tx.db, agent.id, agent.client_id, at=tx.now)
     if moves["last_at"] is not None:
         hours = (tx.now - moves["last_at"]) / HOUR
     else:
@@ -124,7 +124,7 @@ async def _standing(agent: Known, market: Market, tx: Tx) -> Standing:
     return Standing(
         pool=None,
         hours_in_pool=hours,
-        planned_moves=moves["within_a_week"],
+        planned_moves=moves["planned_within_a_week"],
         recovering=agent.is_recovering and not on_spot,
         interrupted=on_spot and agent.is_interrupted(tx.now),
         rebalance=on_spot and agent.has_rebalance(tx.now),

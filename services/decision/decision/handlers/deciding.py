@@ -175,15 +175,16 @@ async def _latest_market(agent: Known, tx: Tx) -> Market | None:
 
 
 def _ondemand_price(rows: Sequence[Row], agent: Known) -> float | None:
-    """USD per hour, as it was told last with a spot price, or else by the agent."""
+    """USD per hour as the agent told last, or else as others did with a spot price."""
+    told: float | None = agent.row["ondemand_price"] if agent.row is not None else None
+    if told is not None:
+        return told
     newest = max(
         (row for row in rows if row["ondemand_usd_per_hour"] is not None),
         key=lambda row: row["at"],
         default=None,
     )
-    told = agent.row["ondemand_price"] if agent.row is not None else None
-    price: float | None = newest["ondemand_usd_per_hour"] if newest is not None else told
-    return price
+    return None if newest is None else float(newest["ondemand_usd_per_hour"])
 
 
 def _made(

@@ -108,6 +108,10 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Known:
         if row is None:  # Another transaction made the row known in between.
             known = await known_agent(state.agent_id, state.client_id, tx)
         else:
+            if known is not None and _type_of(known.state) != _type_of(state):
+                # Other instances of its kind have another on-demand price.
+                await contexts.change(tx.db, state.agent_id, ondemand_price=None)
+                row = {**row, "ondemand_price": None}
             known = Known(row, state)
             await _follow(known, tx)
     assert known is not None, f"agent {state.agent_id} belongs to another client"
@@ -127,6 +131,10 @@ async def agent_to_read(request: AgentQuestion, tx: Tx) -> Known:
     if row is not None and row["revision"] > state.revision:
         state = AgentState.model_validate(row["state"])
     return _existing(Known(row, state))
+
+
+def _type_of(state: AgentState) -> tuple[str | None, str | None]:
+    return state.instance_type, state.region
 
 
 def _existing(agent: Known) -> Known:

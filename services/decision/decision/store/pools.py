@@ -81,7 +81,7 @@ _price_of = and_(
     pool_prices.c.pool_id == _told.c.pool_id,
 )
 _last = (
-    select(pool_prices.c.price_usd_per_hour, pool_prices.c.at)
+    select(pool_prices.c.price_usd_per_hour, pool_prices.c.ondemand_usd_per_hour, pool_prices.c.at)
     .where(_price_of)
     .order_by(pool_prices.c.at.desc())
     .limit(1)
@@ -106,6 +106,10 @@ _KEEP_CHANGED = Query(
                 (_told.c.at > _last.c.at)
                 & (
                     (_last.c.price_usd_per_hour != _told.c.price_usd_per_hour)
+                    | (
+                        _ONDEMAND.is_not(None)
+                        & _last.c.ondemand_usd_per_hour.is_distinct_from(_ONDEMAND)
+                    )
                     | (_last.c.at < SINCE)
                 )
             )
@@ -221,7 +225,7 @@ async def keep_prices(
 ) -> int:
     """Keep prices of known pools; how many were new.
 
-    With `only_changes_at`, the present, a price that is as it was within the hour is not kept.
+    With `only_changes_at`, the present, prices that are as they were within the hour are not kept.
     """
     if not told:
         return 0

@@ -20,15 +20,14 @@ _SAVE = Query(
     .values(given(switch_outcomes, *switch_outcomes.c.keys()))
     .on_conflict_do_nothing()
 )
-_PLANNED = Query(
+_is_planned = switch_outcomes.c.kind == Move.PLANNED.value
+_RECENT = Query(
     select(
-        func.count(case((switch_outcomes.c.completed_at > SINCE, 1))).label("within_a_week"),
+        func.count(case((_is_planned & (switch_outcomes.c.completed_at > SINCE), 1))).label(
+            "planned_within_a_week"
+        ),
         func.max(switch_outcomes.c.completed_at).label("last_at"),
-    ).where(
-        of_agent(switch_outcomes),
-        switch_outcomes.c.kind == Move.PLANNED.value,
-        switch_outcomes.c.completed_at <= AT,
-    )
+    ).where(of_agent(switch_outcomes), switch_outcomes.c.completed_at <= AT)
 )
 
 
@@ -37,10 +36,13 @@ async def save(db: Connection, **columns: Any) -> bool:
     return await _SAVE.run(db, **named(columns)) == 1
 
 
-async def planned(db: Connection, agent_id: UUID, client_id: UUID, *, at: datetime) -> Row:
-    """An agent's planned switches: how many `within_a_week`, and the last one's moment."""
+async def recent(db: Connection, agent_id: UUID, client_id: UUID, *, at: datetime) -> Row:
+    """How many of an agent's switches were `planned_within_a_week`, and when its last one was.
+
+    The last one may be of any kind: whatever brought an instance to its pool, it begins anew there.
+    """
     since = at - WEEK
-    rows: Sequence[Row] = await _PLANNED.rows(
+    rows: Sequence[Row] = await _RECENT.rows(
         db, agent_id=agent_id, client_id=client_id, at=at, since=since
     )
     return rows[0]

@@ -107,18 +107,22 @@ class ConfigPatch(ConfigChange):
     replica_enabled: bool = False
     terminate_wait_minutes: Annotated[int, Field(ge=0, le=1_440)] = 5
 
-    def by_their_own_names(self) -> dict[str, Any]:
-        """The given settings as the owner names them; raises `Refused` if two disagree."""
+    def by_their_own_names(self, current: AgentConfig) -> dict[str, Any]:
+        """The given settings as the owner names them; raises `Refused` if two disagree.
+
+        Minutes that are the current seconds, rounded up as they are shown, change nothing.
+        """
         named = self.model_dump(exclude_unset=True)
         replicas = named.pop("replica_enabled", None)
         if replicas is not None and named.setdefault("manual_replica_enabled", replicas) != (
             replicas
         ):
             raise invalid("replica_enabled", "Must agree with manual_replica_enabled")
-        minutes = named.pop("terminate_wait_minutes", None)
-        if minutes is not None and minutes != _minutes(
-            named.setdefault("terminate_wait_seconds", minutes * 60)
-        ):
+        minutes, now = named.pop("terminate_wait_minutes", None), current.terminate_wait_seconds
+        if minutes is None:
+            return named
+        told = now if minutes == _minutes(now) else minutes * 60
+        if minutes != _minutes(named.setdefault("terminate_wait_seconds", told)):
             raise invalid("terminate_wait_minutes", "Must agree with terminate_wait_seconds")
         return named
 
@@ -191,7 +195,7 @@ async def change_config(
         ChangeConfig(
             agent_id=state.agent_id,
             client_id=state.client_id,
-            settings=patch.by_their_own_names(),
+            settings=patch.by_their_own_names(state.config),
             expected_version=expected_version(if_match, state.config.config_version),
         )
     )

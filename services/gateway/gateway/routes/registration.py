@@ -10,12 +10,12 @@ from gateway.auth import AGENTS
 from gateway.calls import AskOnce, CurrentCaller, Running
 from gateway.headers import config_headers
 from gateway.routing import open_to, router
-from gateway.values import assert_in_region, with_example
+from gateway.values import with_example
 from spotkeeper_contracts import ids
 from spotkeeper_contracts.agents import AgentRegistration, RegisterAgent, Registration
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.presence import Beat
-from spotkeeper_contracts.values import PurchaseMode
+from spotkeeper_contracts.values import PurchaseMode, assert_in_region
 
 REJECTED = ("standby", "zombie-rejected")
 """Outcomes of a registration that changed nothing for the agent."""

@@ -18,7 +18,7 @@ from gateway.errors import (
 )
 from gateway.lists import AS_JSON, Accept, in_csv_too, page_response
 from gateway.routing import open_to, router
-from gateway.values import Confidence, Done, Moment, Price, assert_in_region, with_example
+from gateway.values import Confidence, Done, Moment, Price, with_example
 from spotkeeper_contracts.commands import CommandQueuedAnswer, Seconds
 from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.switches import (
@@ -31,7 +31,7 @@ from spotkeeper_contracts.switches import (
     SwitchReport,
     SwitchTiming,
 )
-from spotkeeper_contracts.values import Mode, PoolId, PurchaseMode, Text
+from spotkeeper_contracts.values import Mode, PoolId, PurchaseMode, Text, assert_in_region
 
 COLUMNS = (
     "switch_id",

@@ -24,6 +24,7 @@ from spotkeeper_contracts.instances import (
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.values import InstanceStatus
 
+NEVER_RETIRED = (InstanceStatus.SUPERSEDED, InstanceStatus.ZOMBIE, InstanceStatus.TERMINATED)
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 SECONDS_PER_HOUR = 3600
 
@@ -77,12 +78,12 @@ async def report_termination(request: ReportTermination, tx: Tx) -> Done:
 
 
 async def retire_instance(request: RetireInstance, tx: Tx) -> Done:
-    """Leave a replica's instance behind, unless it is the primary or gone already."""
+    """Leave a replica's instance behind, unless it is, or was, the primary, or is gone already."""
     agent = await agents.agent_for_update(tx.db, request.agent_id, request.client_id)
     if agent is None or agent["instance_id"] == request.instance.instance_id:
         return Done()
     known = await store.instance(tx.db, request.agent_id, request.instance.instance_id)
-    if known is not None and known["status"] in (InstanceStatus.ZOMBIE, InstanceStatus.TERMINATED):
+    if known is not None and known["status"] in NEVER_RETIRED:
         return Done()
     reason = ZombieReason.REPLICA_RETIRED
     await store.save(

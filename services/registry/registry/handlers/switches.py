@@ -104,8 +104,7 @@ async def report_switch(request: ReportSwitch, tx: Tx) -> RecordSwitch | Done:
         new_instance_id=new.instance_id,
         reported_at=tx.now,
     )
-    if report.command_id is not None:
-        await moves.close(tx.db, request.agent_id, report.command_id)
+    await moves.close_switches(tx.db, request.agent_id)
     text = f"The agent switched from {old.instance_id} to {new.instance_id}"
     moved = await _change_primary(agent, new, status, tx, event_type="switch_completed", text=text)
     if is_gone:
@@ -122,13 +121,21 @@ async def report_switch(request: ReportSwitch, tx: Tx) -> RecordSwitch | Done:
 
 
 async def promote_instance(request: PromoteInstance, tx: Tx) -> RecordPromotion:
-    """Make a replica's instance the primary; a repeat only lets it be recorded again."""
+    """Make a replica's instance the primary; a repeat only lets it be recorded again.
+
+    If it cannot be and an emergency waits for it, that is recorded: something else is to be done.
+    """
     agent = await agent_to_change(request, tx)
     if request.epoch not in (None, agent["epoch"]):
         raise Refused("STALE_EPOCH", f"The agent is in epoch {agent['epoch']}", 409)
     former = agent["instance_id"]
     if request.instance.instance_id != former:
-        await _assert_can_be_primary(agent, request.instance, tx)
+        try:
+            await _assert_can_be_primary(agent, request.instance, tx)
+        except Refused as refused:
+            if request.emergency_id is None:
+                raise
+            return _promotion(request, agent, former, refused=refused.refusal.error)
         demoted = request.demote_old_primary
         status = InstanceStatus.ZOMBIE if demoted else InstanceStatus.SUPERSEDED
         await moves.close(tx.db, request.agent_id, request.replica_id)
@@ -137,6 +144,12 @@ async def promote_instance(request: PromoteInstance, tx: Tx) -> RecordPromotion:
             agent, request.instance, status, tx, event_type="replica_promoted", text=text
         )
         publish_state(agent, tx)
+    return _promotion(request, agent, former)
+
+
+def _promotion(
+    request: PromoteInstance, agent: Row, former: str | None, *, refused: str | None = None
+) -> RecordPromotion:
     return RecordPromotion(
         agent_id=request.agent_id,
         client_id=request.client_id,
@@ -145,6 +158,7 @@ async def promote_instance(request: PromoteInstance, tx: Tx) -> RecordPromotion:
         former_instance_id=former,
         emergency_id=request.emergency_id,
         termination=request.termination,
+        refused=refused,
     )
 
 

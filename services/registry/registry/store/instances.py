@@ -5,12 +5,24 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Interval, Text, Uuid, bindparam, exists, or_, select, update
+from sqlalchemy import (
+    DateTime,
+    Interval,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
-from registry.tables import agents, instances
+from registry.tables import agents, instances, open_moves
 from spotkeeper_contracts.instances import Instance, ZombieReason
 from spotkeeper_contracts.values import InstanceStatus
 
@@ -91,16 +103,31 @@ _LEAVE = Query(
 )
 
 _other = instances.alias("other")
-_LIVES_ELSEWHERE = exists(
-    select(1).where(
-        _other.c.instance_id == instances.c.instance_id,
-        _other.c.agent_id != instances.c.agent_id,
-        or_(
-            _other.c.status == InstanceStatus.PRIMARY.value,
-            _other.c.status == InstanceStatus.STANDBY.value,
-            _other.c.status == InstanceStatus.SUPERSEDED.value,
-        ),
-    )
+# Whoever names an instance that another agent left behind earlier does not get it by that.
+_left_earlier = and_(
+    _other.c.status == InstanceStatus.ZOMBIE.value,
+    tuple_(_other.c.first_seen_at, _other.c.agent_id)
+    < tuple_(instances.c.first_seen_at, instances.c.agent_id),
+)
+_IS_ANOTHERS = or_(
+    exists(
+        select(1).where(
+            _other.c.instance_id == instances.c.instance_id,
+            _other.c.agent_id != instances.c.agent_id,
+            or_(
+                _other.c.status == InstanceStatus.PRIMARY.value,
+                _other.c.status == InstanceStatus.STANDBY.value,
+                _other.c.status == InstanceStatus.SUPERSEDED.value,
+                _left_earlier,
+            ),
+        )
+    ),
+    exists(  # A replica that lives need not have registered.
+        select(1).where(
+            open_moves.c.instance_id == instances.c.instance_id,
+            open_moves.c.agent_id != instances.c.agent_id,
+        )
+    ),
 )
 _LEFT_BEHIND = Query(
     select(instances)
@@ -115,7 +142,7 @@ _LEFT_BEHIND = Query(
             instances.c.attempted_at.is_(None),
             instances.c.attempted_at <= _at - bindparam("pause", type_=Interval),
         ),
-        ~_LIVES_ELSEWHERE,
+        ~_IS_ANOTHERS,
     )
     .order_by(instances.c.status_at, instances.c.instance_id)
 )
@@ -217,7 +244,8 @@ async def left_behind(
 ) -> Sequence[Row]:
     """The agent's zombies whose `wait` is over and whose last attempt lies a `pause` back.
 
-    What any other agent lives on, or may come to live on, is never among them.
+    What any other agent lives on or may come to live on, and what it left behind before, is never
+    among them.
     """
     return await _LEFT_BEHIND.rows(
         db, agent_id=agent_id, client_id=client_id, wait=wait, pause=pause, at=at

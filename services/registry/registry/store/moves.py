@@ -47,6 +47,9 @@ _FINISH = Query(
     .values(finished_at=_at, expires_at=bindparam("until", type_=DateTime(timezone=True)))
 )
 _CLOSE = Query(delete(open_moves).where(open_moves.c.id == _move, open_moves.c.agent_id == _id))
+_CLOSE_SWITCHES = Query(
+    delete(open_moves).where(open_moves.c.agent_id == _id, open_moves.c.kind == SWITCH)
+)
 _CLOSE_ALL = Query(delete(open_moves).where(open_moves.c.agent_id == _id))
 
 _command = bindparam("command_id", type_=Uuid)
@@ -90,6 +93,11 @@ async def finish(
 async def close(db: Connection, agent_id: UUID, move_id: UUID) -> None:
     """Forget a move that is over."""
     await _CLOSE.run(db, agent_id=agent_id, move_id=move_id)
+
+
+async def close_switches(db: Connection, agent_id: UUID) -> None:
+    """Forget the switches of an agent: it has moved, and each was meant for where it was."""
+    await _CLOSE_SWITCHES.run(db, agent_id=agent_id)
 
 
 async def close_all(db: Connection, agent_id: UUID) -> None:

@@ -1,0 +1,95 @@
+"""Notices of termination whose replica comes too late, or cannot take over."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chassis import clock
+from chassis.testing import Scene
+from commands.rules import emergencies
+from commands.rules.emergencies import Action, Outcome, Threat
+from spotkeeper_contracts.replicas import PromoteInstance, RecordPromotion
+from tests.commands.fleet import HOME, OneAgent, later
+from tests.commands.fleet import agent as state_of_agent
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PENDING = Threat(
+    action=Action.PROMOTION_PENDING,
+    instance_id=HOME,
+    expires_at=NOW + timedelta(hours=2),
+    ends_at=NOW,
+    replica_status=None,
+    replica_instance_id=None,
+    command_status=None,
+)
+
+
+@pytest.fixture
+def agent(commands: Scene) -> OneAgent:
+    return OneAgent(commands)
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "known", "goes_on_demand"),
+    [
+        (61, {}, False),
+        (60, {}, True),
+        (-5, {}, True),
+        (60, {"replica_instance_id": "i-replica"}, False),
+        (60, {"action": Action.REPLICA_PROMOTED}, False),
+    ],
+)
+def test_a_launch_is_waited_for_while_there_is_time_to_move(
+    seconds_left: int, known: dict[str, Any], goes_on_demand: bool
+) -> None:
+    ends_at = NOW + timedelta(seconds=seconds_left)
+    one, state = replace(PENDING, ends_at=ends_at, **known), state_of_agent()
+    found = emergencies.should_go_on_demand(one, Outcome.PENDING, state, NOW)
+    assert found is goes_on_demand
+
+
+def test_a_notice_of_an_end_that_is_over_leaves_two_minutes() -> None:
+    late = NOW - timedelta(days=1)
+    assert emergencies.end_of(late, NOW) == NOW + timedelta(minutes=2)
+    assert emergencies.end_of(NOW + timedelta(seconds=9), NOW) == NOW + timedelta(seconds=9)
+    assert emergencies.end_of(None, NOW) is None
+
+
+async def test_a_replica_that_is_launched_too_late_is_not_waited_for(agent: OneAgent) -> None:
+    await agent.replica()
+    assert (await agent.notice()).action_taken == "promotion_pending"
+    later(seconds=59)
+    await agent.commands.sweep()
+    assert (await agent.notice()).action_taken == "promotion_pending"
+    later(seconds=61)
+    await agent.commands.sweep()
+    [switch] = [c for c in await agent.lease() if c.command_type == "switch"]
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", switch.command_id)
+
+
+async def test_a_notice_that_leaves_no_time_is_answered_at_once(agent: OneAgent) -> None:
+    await agent.replica()
+    soon = clock.now() + timedelta(seconds=30)
+    assert (await agent.notice(termination_time=soon)).action_taken == "switch_to_ondemand"
+
+
+async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(agent: OneAgent) -> None:
+    replica = await agent.launched()
+    order = await agent.notice()
+    assert isinstance(order, PromoteInstance)
+    answer = await agent.ask(
+        RecordPromotion,
+        replica_id=order.replica_id,
+        former_instance_id=agent.state.instance_id,
+        emergency_id=order.emergency_id,
+        termination=True,
+        refused="The new instance is zombie",
+    )
+    [command] = await agent.lease()
+    assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", command.command_id)
+    [failed] = await agent.replicas()
+    assert (failed.replica_id, failed.status) == (replica.replica_id, "failed")
+    assert failed.error == "The new instance is zombie"
