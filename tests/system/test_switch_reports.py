@@ -47,6 +47,19 @@ async def test_a_reported_switch_moves_the_agent(system: System) -> None:
     assert told[-2:] == ["AgentPromoted.v1", "InstanceBecameZombie.v1"]
 
 
+async def test_a_switch_reported_before_its_command_was_fetched_ends_it_as_done(
+    system: System,
+) -> None:
+    agent = await system.register()
+    command_id = (await agent.issue_switch()).json()["command_id"]
+    new = f"{agent.registration['instance_id']}-new"
+    assert (await agent.report_switch(new, command_id=command_id)).status_code == 200
+    (command,) = (await agent.get("commands")).json()["items"]
+    assert (command["command_id"], command["status"]) == (command_id, "succeeded")
+    done = await agent.post(f"commands/{command_id}/executed", {"status": "success"})
+    assert done.status_code == 200
+
+
 async def test_the_new_instance_acts_and_the_old_one_is_fenced(system: System) -> None:
     agent = await system.register()
     old = agent.registration["instance_id"]

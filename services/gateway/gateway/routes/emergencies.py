@@ -138,7 +138,11 @@ async def recommend_rebalance(
 async def announce_termination(
     agent: OwnAgent, body: TerminationNotice, ask: AskOnce
 ) -> TerminationTold:
-    """Promote a replica at once, or switch to on demand, before AWS terminates the instance."""
+    """Promote a replica at once, or switch to on demand, before AWS terminates the instance.
+
+    `promotion_pending` means that a replica is being launched and takes over once it is there; if
+    it is not a minute before the end, the agent is sent on demand after all.
+    """
     answer: TerminationAnswer = await ask(
         AnnounceTermination(**agent.as_known, **body.model_dump())
     )
