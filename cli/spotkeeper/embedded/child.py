@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from spotkeeper.embedded.errors import StackError
 
@@ -23,8 +22,8 @@ HOST = "127.0.0.1"
 # taken by a passing client.
 LOWEST_PORT, HIGHEST_PORT = 20_000, 28_999
 PORT_TRIES = 1_000
-_reservations: list[IO[str]] = []
-"""Locks that the kernel frees when this process ends, however it ends."""
+_reservations: list[int] = []
+"""Descriptors of locks that the kernel frees when this process ends, however it ends."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +170,11 @@ def _reserved(port: int) -> bool:
     """Whether no other process of this user has reserved the port; now we have."""
     folder = Path(tempfile.gettempdir(), f"spotkeeper-ports-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    lock = (folder / str(port)).open("w")
+    lock = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
+        os.close(lock)
         return False
     _reservations.append(lock)
     return True
