@@ -12,7 +12,7 @@ from benchmarks.report import Line
 from benchmarks.requests import register_agents
 
 AGENTS = 2_000
-CONNECTIONS = 256
+CONNECTIONS = 512
 BODY = {
     "timestamp": "2026-01-01T00:00:00Z",
     "status": "online",

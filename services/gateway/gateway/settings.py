@@ -61,7 +61,7 @@ class GatewaySettings(ServiceSettings):
     )
     beats_per_record: int = Field(500, gt=0, description="Beats in one record at most.")
     record_gap_seconds: float = Field(
-        0.02, ge=0, description="Least time between two records of beats in one partition."
+        0.05, ge=0, description="Least time between two records of beats in one partition."
     )
     acknowledge_seconds: float = Field(
         3.0, gt=0, description="How long a beat waits for the broker before 503."
