@@ -76,14 +76,17 @@ async def test_a_notice_that_leaves_no_time_is_answered_at_once(agent: OneAgent)
     assert (await agent.notice(termination_time=soon)).action_taken == "switch_to_ondemand"
 
 
-async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(agent: OneAgent) -> None:
+@pytest.mark.parametrize("former", [HOME, "i-since", None])
+async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(
+    agent: OneAgent, former: str | None
+) -> None:
     replica = await agent.launched()
     order = await agent.notice()
     assert isinstance(order, PromoteInstance)
     answer = await agent.ask(
         RecordPromotion,
         replica_id=order.replica_id,
-        former_instance_id=agent.state.instance_id,
+        former_instance_id=former,
         emergency_id=order.emergency_id,
         termination=True,
         refused="The new instance is zombie",

@@ -182,11 +182,9 @@ async def _record_refusal(
         await settle(agent, tx)
     if not request.termination:
         return _answer(await _replica(agent, request.replica_id, tx))
-    noticed = await emergencies.notice(
-        tx.db, agent.id, agent.client_id, request.former_instance_id or ""
-    )
-    assert noticed is not None, "a notice asked for the promotion"
-    return answer_to_notice(noticed, revision=request.agent.revision)
+    assert request.emergency_id is not None, "a notice asked for the promotion"
+    told = await emergencies.emergency(tx.db, agent.id, agent.client_id, request.emergency_id)
+    return answer_to_notice(told, revision=request.agent.revision)
 
 
 async def _live_replica(request: ChangeReplica | ReportReplicaSync, tx: Tx) -> tuple[Held, Row]:

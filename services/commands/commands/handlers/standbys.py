@@ -121,10 +121,6 @@ async def stand_down(
 async def retirement(row: Row, tx: Tx) -> RetireInstance:
     """The order to leave a replica's instance behind; from now on it cannot be one again."""
     await zombies.leave(tx.db, row["agent_id"], row["client_id"], row["instance_id"], at=tx.now)
-    return _retirement(row)
-
-
-def _retirement(row: Row) -> RetireInstance:
     return RetireInstance(
         agent_id=row["agent_id"],
         client_id=row["client_id"],

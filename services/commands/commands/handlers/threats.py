@@ -74,7 +74,7 @@ async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:
 
 
 def answer_to_notice(notice: Row, *, revision: int | None = None) -> TerminationAnswer:
-    """What is done by now about a notice of termination."""
+    """What is done by now about a notice of termination, or about its emergency."""
     action = TerminationAction(notice["action"])
     goes_on_demand = action is TerminationAction.SWITCH_TO_ONDEMAND
     return TerminationAnswer(

@@ -34,6 +34,7 @@ _OPEN = Query(
     .where(of_agent(emergencies), emergencies.c.closed_at.is_(None))
     .order_by(emergencies.c.opened_at, emergencies.c.id)
 )
+_FIND = Query(select(emergencies).where(of_agent(emergencies), emergencies.c.id == _emergency))
 _LAST = Query(
     select(emergencies)
     .where(of_agent(emergencies))
@@ -86,6 +87,15 @@ async def add(db: Connection, **columns: Any) -> None:
 async def open_emergencies(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
     """The agent's open emergencies, each with how the measures against it stand."""
     return await _OPEN.rows(db, agent_id=agent_id, client_id=client_id)
+
+
+async def emergency(db: Connection, agent_id: UUID, client_id: UUID, emergency_id: UUID) -> Row:
+    """One of the agent's emergencies, which is known to exist."""
+    found: Row | None = await _FIND.row(
+        db, agent_id=agent_id, client_id=client_id, emergency_id=emergency_id
+    )
+    assert found is not None, "emergencies are never removed"
+    return found
 
 
 async def last(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
