@@ -19,7 +19,7 @@ from chassis.asking import Asker
 from chassis.producer import Producer
 from chassis.topics import create_topics
 from spotkeeper.embedded.child import free_port
-from spotkeeper_contracts import TOPICS, Refused
+from spotkeeper_contracts import TOPICS, Refusal, Refused
 from spotkeeper_contracts.agents import GetAgent, ShutDownAgent
 from tests.chassis import counter
 from tests.stack import Stack, eventually, is_ready
@@ -39,11 +39,17 @@ class Bus:
     """The states that came with answers, in their order."""
     db: "asyncpg.Pool[asyncpg.Record]"
 
-    async def tell(self, key: UUID, reason: str, *, id: UUID | None = None) -> int:
+    async def tell(
+        self, key: UUID, reason: str, *, id: UUID | None = None, refusal: Refusal | None = None
+    ) -> int:
         """Tell the counter a reason and return its count; raises `Refused`."""
-        request = ShutDownAgent(agent_id=key, client_id=CLIENT, reason=reason)
         reply = await self.asker.ask(
-            request, actor="agent:test", client_id=str(CLIENT), request_id=id, timeout_seconds=30
+            ShutDownAgent(agent_id=key, client_id=CLIENT, reason=reason),
+            actor="agent:test",
+            client_id=str(CLIENT),
+            request_id=id,
+            timeout_seconds=30,
+            refusal=refusal,
         )
         return int(reply.revision)
 

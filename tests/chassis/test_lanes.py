@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis import clock, faults
 from chassis.envelope import Envelope, Record, header, partition_for
+from spotkeeper_contracts import Refusal
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.presence import AgentWentOffline
@@ -89,6 +90,24 @@ async def test_a_refusal_is_remembered(bus: Bus, new_key: NewKey) -> None:
         assert await bus.refusal(bus.tell(key, "early", id=id)) == "EARLY"
         assert await bus.refusal(bus.tell(key, "early", id=id)) == "EARLY"
         assert await bus.db.fetchval("select answer_type from inbox where id = $1", id)
+
+
+async def test_an_askers_refusal_is_remembered_and_nothing_done(bus: Bus, new_key: NewKey) -> None:
+    key, id, fenced = new_key(), clock.new_id(), Refusal(code="FENCED", error="no", status=409)
+    async with bus.service():
+        assert await bus.refusal(bus.tell(key, "late", id=id, refusal=fenced)) == "FENCED"
+        assert await bus.refusal(bus.tell(key, "late", id=id)) == "FENCED"
+        assert await bus.refusal(bus.tell(key, "x", id=id)) == "IDEMPOTENCY_MISMATCH"
+        assert await bus.count(key) == 0
+
+
+async def test_an_askers_refusal_gives_way_to_an_earlier_answer(bus: Bus, new_key: NewKey) -> None:
+    key, id, fenced = new_key(), clock.new_id(), Refusal(code="FENCED", error="no", status=409)
+    async with bus.service():
+        assert await bus.tell(key, "done", id=id) == 1
+        assert await bus.tell(key, "done", id=id, refusal=fenced) == 1
+        other = bus.tell(key, "other", id=id, refusal=fenced)
+        assert await bus.refusal(other) == "IDEMPOTENCY_MISMATCH"
 
 
 async def test_a_question_leaves_no_trace(bus: Bus, new_key: NewKey) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spotkeeper_contracts import Request
+from spotkeeper_contracts import Refusal, Request
 from spotkeeper_contracts.agents import AgentAnswer, GetAgent
 from spotkeeper_contracts.commands import CommandsLeased, LeaseCommands
 from spotkeeper_contracts.emergencies import EmergencyStatus, GetEmergencyStatus
@@ -27,6 +27,7 @@ from spotkeeper_contracts.switches import ReportSwitch
 from tests.gateway.conftest import Tenant
 from tests.gateway.documented import NOTICE, SWITCH_REPORT, SYNC
 from tests.gateway.driver import Bus
+from tests.stack import eventually
 
 ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
 OTHER = {"X-Instance-Id": "i-other"}
@@ -52,6 +53,16 @@ def knows_the_agent(bus: Bus, tenant: Tenant, **changes: Any) -> None:
     bus.owner.answers[GetAgent] = lambda _: example(AgentAnswer, state=state)
 
 
+async def is_deleted(bus: Bus, tenant: Tenant) -> None:
+    """Let the registry tell that the agent was deleted."""
+    await bus.tell(tenant.agent.model_copy(update={"revision": 2, "deleted": True}))
+
+    async def gone() -> bool:
+        return (await tenant.http.get(f"{tenant.path}/config")).status_code == 410
+
+    await eventually(gone, within_seconds=10)
+
+
 @pytest.mark.parametrize(("method", "place", "body"), CHANGES)
 async def test_a_change_by_another_instance_is_refused_and_asks_nobody(
     bus: Bus, tenant: Tenant, method: str, place: str, body: Any
@@ -67,6 +78,39 @@ async def test_a_change_by_another_instance_is_refused_and_asks_nobody(
     assert answer.headers["X-Agent-Epoch"] == str(tenant.agent.epoch)
     asked = {type(one.message) for one in bus.owner.asked}
     assert asked <= {GetAgent, ListReplicas}
+
+
+@pytest.mark.parametrize("place_and_body", [c[1:] for c in CHANGES if c[0] == "POST"])
+@pytest.mark.parametrize("code", ["NOT_PRIMARY", "AGENT_DELETED"])
+async def test_with_a_key_it_is_the_owner_who_refuses_for_it_may_know_an_earlier_answer(
+    bus: Bus, tenant: Tenant, code: str, place_and_body: tuple[str, Any]
+) -> None:
+    knows_the_agent(bus, tenant)
+    if code == "AGENT_DELETED":
+        await is_deleted(bus, tenant)
+    replica = example(Replica, replica_id=ID, instance_id="i-replica")
+    bus.owner.answers[ListReplicas] = lambda _: ReplicaList(replicas=[replica], total=1)
+    bus.owner.answers[Request] = lambda _: Refusal(code="EARLIER", error="As before", status=418)
+    place, body = place_and_body
+    headers = {**OTHER, "Idempotency-Key": "one"}
+    answer = await tenant.http.post(tenant.path + place, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (418, "EARLIER")
+    kept = [one.refusal for one in bus.owner.asked if type(one.message) not in bus.owner.answers]
+    assert [refusal and refusal.code for refusal in kept] == [code]
+
+
+async def test_a_body_that_cannot_be_sent_does_not_hide_that_the_caller_is_fenced(
+    bus: Bus, tenant: Tenant
+) -> None:
+    knows_the_agent(bus, tenant)
+    headers = {**OTHER, "Idempotency-Key": "one"}
+    for content in (b"{", b"{}", b'{"termination_time": 1}'):
+        answer = await tenant.http.post(
+            f"{tenant.path}/termination-imminent",
+            content=content,
+            headers={**headers, "Content-Type": "application/json"},
+        )
+        assert (answer.status_code, answer.json()["code"]) == (409, "NOT_PRIMARY")
 
 
 async def test_the_body_of_a_recommendation_names_the_instance_too(

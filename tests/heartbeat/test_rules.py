@@ -110,9 +110,12 @@ def test_a_goodbye_ends_the_watch_and_raises_no_alarm(log: Log) -> None:
         {"status": "degraded"},
         {"current_mode": "ondemand", "current_pool_id": None},
         {"current_pool_id": "b"},
+        {"agent_version": "4.0.1"},
     ],
 )
-def test_another_status_mode_or_pool_is_a_change(log: Log, change: dict[str, object]) -> None:
+def test_another_status_mode_pool_or_version_is_a_change(
+    log: Log, change: dict[str, object]
+) -> None:
     log.append(beat())
     (told,) = log.append(beat(**change))  # type: ignore[arg-type]  # fields by name
     assert isinstance(told.message, AgentReportedChange)
@@ -120,7 +123,7 @@ def test_another_status_mode_or_pool_is_a_change(log: Log, change: dict[str, obj
 
 
 def test_what_a_beat_leaves_out_stays_as_it_was(log: Log) -> None:
-    log.append(beat(spot_price=0.01))
+    log.append(beat(spot_price=0.01, agent_version="4.0.0"))
     assert log.append(Beat(AGENTS[0], str(CLIENT), "online")) == []
 
 
@@ -178,6 +181,7 @@ STEPS = st.lists(
                 st.integers(0, 2),
                 st.sampled_from(["online", "degraded", "stopping"]),
                 spot_price=st.sampled_from([None, 0.01, 0.0101, 0.02]),
+                agent_version=st.sampled_from([None, "4.0.0", "4.0.1"]),
             ),
             max_size=3,
         ),

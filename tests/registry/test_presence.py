@@ -59,10 +59,11 @@ async def miss(agent: OneAgent, at: datetime, **told: Any) -> None:
 async def test_a_reported_change_is_taken_over(agent: OneAgent) -> None:
     before = await agent.state()
     at = after(10)
-    await hear(agent, at, status="degraded", current_pool_id="pool-b")
+    await hear(agent, at, status="degraded", current_pool_id="pool-b", agent_version="5.0")
     told = {
         "status": AgentStatus.DEGRADED,
         "current_pool_id": "pool-b",
+        "agent_version": "5.0",
         "revision": before.revision + 1,
     }
     assert agent.registry.emitted == [before.model_copy(update=told)]
@@ -75,9 +76,11 @@ async def test_a_beat_from_before_a_move_does_not_tell_where_the_agent_is(agent:
     heard_at = clock.now()
     old, new = instance(FIRST), instance("i-next", pool_id="pool-b")
     await agent.ask(ReportSwitch, report=example(SwitchReport, old_instance=old, new_instance=new))
-    await hear(agent, heard_at, status="degraded", current_mode="spot", current_pool_id="pool-a")
+    told: Any = {"current_mode": "spot", "current_pool_id": "pool-a", "agent_version": "3.9"}
+    await hear(agent, heard_at, status="degraded", **told)
     state = await agent.state()
     assert (state.status, state.current_pool_id) == (AgentStatus.DEGRADED, "pool-b")
+    assert state.agent_version != "3.9"
 
 
 @pytest.mark.parametrize("kind", [AgentCameOnline, AgentReportedChange])
@@ -86,7 +89,8 @@ async def test_a_beat_that_tells_nothing_new_changes_nothing(
 ) -> None:
     before = await agent.state()
     await hear(agent, after(10), kind=kind)
-    await hear(agent, after(20), kind=kind, current_mode=None, current_pool_id=None)
+    nothing: Any = {"current_mode": None, "current_pool_id": None, "agent_version": None}
+    await hear(agent, after(20), kind=kind, **nothing)
     assert agent.emitted == []
     assert await agent.state() == before
     assert await agent.trail() == ["agent_registered"]

@@ -48,11 +48,12 @@ async def test_a_registration_counts_as_a_beat(system: System) -> None:
 
 async def test_what_a_beat_reports_becomes_the_agents_state(system: System) -> None:
     agent = await system.register()
-    await agent.heartbeat("degraded", current_mode="ondemand")
+    await agent.heartbeat("degraded", current_mode="ondemand", agent_version="4.1.0")
 
     async def degraded() -> bool:
         detail = await agent.detail()
-        return (detail["status"], detail["current_mode"]) == ("degraded", "ondemand")
+        told = [detail[name] for name in ("status", "current_mode", "agent_version")]
+        return told == ["degraded", "ondemand", "4.1.0"]
 
     await eventually(degraded, within_seconds=10)
     assert "AgentReportedChange.v1" in await presence(system, agent)

@@ -63,6 +63,25 @@ async def test_another_instance_takes_over_and_the_former_one_is_fenced(system: 
     assert (read.status_code, read.headers["X-Outcome"]) == (200, "not-primary")
 
 
+async def test_a_repeat_from_an_instance_replaced_since_gets_the_stored_answer(
+    system: System,
+) -> None:
+    agent = await system.register()
+    former = agent.registration["instance_id"]
+    done, fenced = ({"X-Instance-Id": former, "Idempotency-Key": k} for k in ("done", "fenced"))
+    assert (await agent.post("cleanup-report", {}, headers=done)).status_code == 200
+    await agent.register(instance_id=f"{former}-b")
+    again = await agent.post("cleanup-report", {}, headers=done)
+    refused = await agent.post("cleanup-report", {}, headers=fenced)
+    assert (again.status_code, refused.status_code) == (200, 409)
+    await agent.register()
+    refused = await agent.post("cleanup-report", {}, headers=fenced)
+    assert (refused.status_code, refused.json()["code"]) == (409, "NOT_PRIMARY")
+    await system.http.delete(agent.path)
+    assert (await agent.post("cleanup-report", {}, headers=done)).json() == again.json()
+    assert (await agent.post("shutdown", {}, headers={"Idempotency-Key": "x"})).status_code == 410
+
+
 async def test_a_superseded_instance_that_registers_again_takes_over_again(
     system: System,
 ) -> None:

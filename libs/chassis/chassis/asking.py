@@ -74,11 +74,14 @@ class Asker:
         request_id: UUID | None = None,
         timeout_seconds: float = 10.0,
         traceparent: str | None = None,
+        refusal: Refusal | None = None,
     ) -> Any:
         """The owner's answer, of the type `request.reply`.
 
         Raises `Refused` if the answer is no, `NoAnswer` if none comes in time, and
         `BusUnavailable` if the broker does not take the request.
+        With a `refusal` the owner does nothing: it keeps that as its answer, unless the request is
+        a repeat, which gets the answer that it had.
         """
         envelope = Envelope(
             request,
@@ -91,6 +94,7 @@ class Asker:
             reply_to=self._reply_partition,
             traceparent=traceparent,
             ask_id=str(clock.new_id()),
+            refusal=refusal,
         )
         start = clock.monotonic()
         reply = await self._answer_to(envelope, timeout_seconds)

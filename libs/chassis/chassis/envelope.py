@@ -10,7 +10,7 @@ from aiokafka.partitioner import murmur2
 from pydantic import ValidationError
 
 from chassis import clock
-from spotkeeper_contracts import MESSAGES, PARTITIONS, Message
+from spotkeeper_contracts import MESSAGES, PARTITIONS, Message, Refusal
 from spotkeeper_contracts.values import rfc3339
 
 Headers = Sequence[tuple[str, bytes]]
@@ -38,6 +38,7 @@ class Envelope:
     `request_id` is the id of the request that began the chain: a reply carries it back, and a
     handed-on request keeps it. `reply_to` is the partition that the asking gateway reads, and
     `ask_id` tells a request from its repeats, which have one id: each gets its own answer.
+    `refusal` is what the asker refuses the request with; only the owner knows if it is a repeat.
     """
 
     message: Message
@@ -50,6 +51,7 @@ class Envelope:
     reply_to: int | None = None
     traceparent: str | None = None
     ask_id: str | None = None
+    refusal: Refusal | None = None
 
     @classmethod
     def of(cls, message: Message, *, source: str, actor: str | None = None) -> Self:
@@ -67,6 +69,7 @@ class Envelope:
             source=source,
             time=time,
             request_id=self.request_id or self.id,
+            refusal=None,
         )
 
     def answering(self, request_id: str, ask_id: str | None) -> "Envelope":
@@ -97,6 +100,7 @@ class Envelope:
             "ce_requestid": None if self.request_id is None else str(self.request_id),
             "ce_replyto": None if self.reply_to is None else str(self.reply_to),
             "ce_askid": self.ask_id,
+            "ce_refusal": None if self.refusal is None else self.refusal.to_bytes().decode(),
             "traceparent": self.traceparent,
         }
         return [(name, value.encode()) for name, value in values.items() if value is not None]
@@ -108,6 +112,7 @@ class Envelope:
             texts = {name: text.decode() for name, text in headers}
             message = MESSAGES[texts["ce_type"]].from_bytes(value or b"")
             request_id, reply_to = texts.get("ce_requestid"), texts.get("ce_replyto")
+            refusal = texts.get("ce_refusal")
             return cls(
                 message,
                 UUID(texts["ce_id"]),
@@ -119,6 +124,7 @@ class Envelope:
                 int(reply_to) if reply_to else None,
                 texts.get("traceparent"),
                 texts.get("ce_askid"),
+                Refusal.from_bytes(refusal.encode()) if refusal else None,
             )
         except KeyError as missing:
             raise Unreadable(f"unknown type or missing header: {missing}") from missing

@@ -219,6 +219,9 @@ class Work:
     ) -> tuple[Message | None, list[Message]]:
         envelope = delivery.envelope
         kind = envelope.message.type
+        if envelope.refusal is not None:
+            metrics.MESSAGES_HANDLED.labels(kind, "refused").inc()
+            return envelope.refusal, []
         tx = Tx(db, envelope, service=self._service, settings=self._settings)
         metrics.MESSAGE_AGE_SECONDS.observe(max(0.0, (tx.now - envelope.time).total_seconds()))
         writes = db.writes

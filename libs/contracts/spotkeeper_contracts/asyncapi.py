@@ -97,6 +97,7 @@ HEADERS: Part = {
         "ce_requestid": _header("The request that began the chain.", format="uuid"),
         "ce_replyto": _header("The partition of `gateway-replies` that an answer goes to."),
         "ce_askid": _header("Which of several repeats asks; an answer carries it back."),
+        "ce_refusal": _header("The answer to keep instead of handling it, unless it is a repeat."),
         "traceparent": _header("The trace it belongs to, as W3C Trace Context."),
     },
 }

@@ -7,7 +7,7 @@ import msgspec
 
 from spotkeeper_contracts.message import Message, Reply, Request, Value
 from spotkeeper_contracts.topics import AGENT_PRESENCE, HEARTBEAT_REQUESTS
-from spotkeeper_contracts.values import AgentStatus, Mode, PoolId, Timestamp
+from spotkeeper_contracts.values import AgentStatus, Mode, PoolId, Text, Timestamp
 
 HEARTBEATS_TYPE = "Heartbeats.v1"
 """The type of a record of `agent-heartbeats`: a JSON array of beats; an empty one is a tick."""
@@ -46,6 +46,7 @@ class AgentCameOnline(Message, topic=AGENT_PRESENCE):
     current_pool_id: PoolId | None = None
     spot_price: float | None = None
     ondemand_price: float | None = None
+    agent_version: Text | None = None
     last_heartbeat_at: Timestamp
 
 
@@ -60,7 +61,7 @@ class AgentWentOffline(Message, topic=AGENT_PRESENCE):
 
 
 class AgentReportedChange(Message, topic=AGENT_PRESENCE):
-    """A beat told another status, mode or pool than the one before; `stopping` is a goodbye."""
+    """A beat told another status, mode, pool or version of the agent; `stopping` is a goodbye."""
 
     agent_id: UUID
     client_id: UUID
@@ -69,6 +70,7 @@ class AgentReportedChange(Message, topic=AGENT_PRESENCE):
     current_pool_id: PoolId | None = None
     spot_price: float | None = None
     ondemand_price: float | None = None
+    agent_version: Text | None = None
     last_heartbeat_at: Timestamp
 
 

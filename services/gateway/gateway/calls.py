@@ -11,8 +11,8 @@ from gateway.errors import COMMAND_NOT_FOUND, REPLICA_NOT_FOUND, Problem
 from gateway.running import Gateway
 from gateway.values import uuid_of
 from gateway.views import KnownAgent
+from spotkeeper_contracts import Refused, ids
 from spotkeeper_contracts import Request as Question
-from spotkeeper_contracts import ids
 from spotkeeper_contracts.clients import ClientRequest
 from spotkeeper_contracts.values import Text
 
@@ -28,6 +28,7 @@ class Asking:
     def __init__(self, request: Request, idempotency_key: str | None) -> None:
         self._gateway: Gateway = request.app.state.gateway
         self._caller: Caller = request.state.caller
+        self._state = request.state
         self._traceparent: str | None = request.state.head.traceparent
         self.repeatable = idempotency_key is not None
         self.request_id = (
@@ -41,14 +42,21 @@ class Asking:
     async def __call__(self, question: Question, *, timeout_seconds: float | None = None) -> Any:
         """The owner's answer, once the view has seen what it changed.
 
-        Raises `Refused`, `NoAnswer` or `BusUnavailable`, which become responses.
+        Raises `Refused`, `NoAnswer` or `BusUnavailable`, which become responses. A call that was
+        refused goes to its owner all the same, which keeps the refusal or knows an earlier answer.
         """
+        refused: Refused | None = self._state.refused
+        if refused is not None:
+            if question.reads_only:
+                raise refused
+            self._state.refused = None
         reply = await self._gateway.owners.ask(
             question,
             self._caller,
             request_id=None if question.reads_only else self.request_id,
             traceparent=self._traceparent,
             timeout_seconds=timeout_seconds,
+            refusal=None if refused is None else refused.refusal,
         )
         if reply.revision is not None and not question.reads_only:
             of_client = isinstance(question, ClientRequest)
@@ -56,6 +64,17 @@ class Asking:
             limit = self._gateway.settings.view_timeout_seconds
             await view.reached(question.key, reply.revision, timeout_seconds=limit)
         return reply
+
+    @property
+    def refused(self) -> bool:
+        """Whether the next question goes out refused."""
+        return self._state.refused is not None
+
+    def refuse(self, problem: Problem) -> None:
+        """Refuse this call: at once, or with its question if it may be a repeat."""
+        if not self.repeatable:
+            raise problem.refused()
+        self._state.refused = problem.refused()
 
 
 async def _gateway(request: Request) -> Gateway:

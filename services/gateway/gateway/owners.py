@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.asking import Asker
 from chassis.producer import BusUnavailable
 from gateway.auth import Caller
-from spotkeeper_contracts import Request
+from spotkeeper_contracts import Refusal, Request
 
 
 class Owners:
@@ -24,6 +24,7 @@ class Owners:
         request_id: UUID | None = None,
         traceparent: str | None = None,
         timeout_seconds: float | None = None,
+        refusal: Refusal | None = None,
     ) -> Any:
         """The answer, of the type `question.reply`.
 
@@ -38,4 +39,5 @@ class Owners:
             request_id=request_id,
             traceparent=traceparent,
             timeout_seconds=timeout_seconds or self._timeout_seconds,
+            refusal=refusal,
         )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,12 +16,14 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.auth import Audience, Caller
 from gateway.bodies import parse_json
+from gateway.calls import AskOnce
 from gateway.errors import Problem
 from gateway.heads import Head
 from gateway.heartbeats import NOT_PRIMARY
 from gateway.openapi import problems_of, responses_of, security_of
 from gateway.running import Gateway
 from gateway.views import KnownAgent
+from spotkeeper_contracts import Refused
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -51,6 +54,7 @@ class ContractRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.audience: Audience = endpoint.__dict__["audience"]
         self.fenced: bool = endpoint.__dict__["fenced"]
+        self.repeatable = AskOnce in endpoint.__annotations__.values()
         options["strict_content_type"] = False
         options["openapi_extra"] = {
             **(options.get("openapi_extra") or {}),
@@ -73,12 +77,18 @@ class ContractRoute(APIRoute):
             head: Head = request.state.head
             caller = gateway.admission.admit(head, self.audience)
             request.state.caller = caller
+            request.state.refused = None
             if "agent_id" in request.path_params:
                 await self._find_agent(request, gateway, caller)
-            if self.body_field is not None:
-                request = _JsonRequest(request.scope, request.receive)
-                await request.check(head)
-            response = await handle(request)
+            try:
+                if self.body_field is not None:
+                    request = _JsonRequest(request.scope, request.receive)
+                    await request.check(head)
+                response = await handle(request)
+            except (Refused, RequestValidationError):
+                if request.state.refused is not None:  # That was before the body.
+                    raise request.state.refused from None
+                raise
             agent: KnownAgent | None = request.scope["state"].get("agent")
             if agent is not None:
                 agent = gateway.agents.latest(agent)
@@ -91,15 +101,23 @@ class ContractRoute(APIRoute):
         return checked
 
     async def _find_agent(self, request: Request, gateway: Gateway, caller: Caller) -> None:
-        """Put the caller's agent into the request's state; raises `Refused`."""
+        """Put the caller's agent into the request's state; raises `Refused`.
+
+        A call that may be a repeat is not refused yet: only its owner knows if it was accepted.
+        """
         head: Head = request.state.head
-        agent = await gateway.agents.own(request.path_params["agent_id"], caller)
-        request.state.agent = agent
-        if self.fenced and request.method != "GET":
+        agent = await gateway.agents.find(request.path_params["agent_id"], caller)
+        problem = errors.AGENT_DELETED if agent.state.deleted else None
+        if problem is None and self.fenced and request.method != "GET":
             agent = await gateway.agents.acting(agent, head.instance_id, caller)
-            request.state.agent = agent
             if not agent.is_primary(head.instance_id):
-                raise errors.NOT_PRIMARY.refused()
+                problem = errors.NOT_PRIMARY
+        request.state.agent = agent
+        if problem is None:
+            return
+        if not (self.repeatable and "idempotency-key" in request.headers):
+            raise problem.refused()
+        request.state.refused = problem.refused()
 
 
 class _JsonRequest(Request):

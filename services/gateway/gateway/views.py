@@ -71,7 +71,14 @@ class Agents:
         queues.on_change.append(lambda key, _old, _new: self._prepare(key))
 
     async def own(self, agent_id: str, caller: Caller) -> KnownAgent:
-        """The caller's agent of this id; raises `Refused` with 404 or 410.
+        """The caller's agent of this id; raises `Refused` with 404 or 410."""
+        known = await self.find(agent_id, caller)
+        if known.state.deleted:
+            raise AGENT_DELETED.refused()
+        return known
+
+    async def find(self, agent_id: str, caller: Caller) -> KnownAgent:
+        """The caller's agent of this id, a deleted one too; raises `Refused` with 404.
 
         Another client's agent is not found, as if it did not exist.
         """
@@ -83,8 +90,6 @@ class Agents:
             known = self._known.get(str(id)) or await self.fresh(id, caller)
         if known.client != caller.client:
             raise AGENT_NOT_FOUND.refused()
-        if known.state.deleted:
-            raise AGENT_DELETED.refused()
         return known
 
     def latest(self, agent: KnownAgent) -> KnownAgent:

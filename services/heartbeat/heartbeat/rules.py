@@ -35,6 +35,7 @@ _STATUSES = frozenset(AgentStatus) - {AgentStatus.OFFLINE}
 _MODES = frozenset(PurchaseMode) | {None}
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _POOL = re.compile(r"[\x20-\x7E]{1,128}\Z")
+_TEXT = re.compile(r"[^\x00]{0,255}\Z")
 
 
 class Record(NamedTuple):
@@ -52,6 +53,7 @@ class Seen(NamedTuple):
     status: str
     current_mode: str | None
     current_pool_id: str | None
+    agent_version: str | None
     spot_price: float | None
     ondemand_price: float | None
     last_seen_ms: int
@@ -125,6 +127,8 @@ def flaw(beat: Beat) -> str | None:
         return f"there is no mode {beat.current_mode!r}"
     if beat.current_pool_id is not None and not _POOL.match(beat.current_pool_id):
         return f"{beat.current_pool_id!r} is no pool"
+    if beat.agent_version is not None and not _TEXT.match(beat.agent_version):
+        return f"{beat.agent_version!r} is no version"
     return None
 
 
@@ -156,25 +160,26 @@ def _hear(partition: Partition, beat: Beat, record: Record, heard_ms: int) -> Tr
     partition.changed.add(agent_id)
     if not was_online and seen.status != STOPPING:
         return _reported(AgentCameOnline, beat, seen, record)
-    if before is None or seen[:4] != before[:4]:
+    if before is None or seen[:5] != before[:5]:
         return _reported(AgentReportedChange, beat, seen, record)
-    if seen[4:6] != before[4:6]:
+    if seen[5:7] != before[5:7]:
         return _reported(AgentReportedPrice, beat, seen, record)
     return None
 
 
 def _seen(before: Seen | None, beat: Beat, at_ms: int, heard_ms: int) -> Seen:
     """The agent after the beat; what a beat leaves out stays as it was."""
-    mode, pool = beat.current_mode, beat.current_pool_id
+    mode, pool, version = beat.current_mode, beat.current_pool_id, beat.agent_version
     prices = beat.spot_price, beat.ondemand_price
     if before is not None:
         mode = mode or before.current_mode
         pool = pool or (None if mode == PurchaseMode.ONDEMAND else before.current_pool_id)
+        version = version or before.agent_version
         prices = (
             _price(before.spot_price, beat.spot_price),
             _price(before.ondemand_price, beat.ondemand_price),
         )
-    return Seen(beat.client_id, beat.status, mode, pool, *prices, at_ms, heard_ms)
+    return Seen(beat.client_id, beat.status, mode, pool, version, *prices, at_ms, heard_ms)
 
 
 def _price(told: float | None, now: float | None) -> float | None:
@@ -196,6 +201,7 @@ def _reported(
         "status": AgentStatus(seen.status),
         "current_mode": seen.current_mode and PurchaseMode(seen.current_mode),
         "current_pool_id": seen.current_pool_id,
+        "agent_version": seen.agent_version,
         "spot_price": beat.spot_price,
         "ondemand_price": beat.ondemand_price,
         "last_heartbeat_at": moment(seen.last_seen_ms),

@@ -26,6 +26,7 @@ presence = Table(
     Column("status", Text, nullable=False),
     Column("current_mode", Text),
     Column("current_pool_id", Text),
+    Column("agent_version", Text),
     # As they were told last in an event.
     Column("spot_price", Float),
     Column("ondemand_price", Float),

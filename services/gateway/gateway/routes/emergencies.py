@@ -128,7 +128,7 @@ async def recommend_rebalance(
     """
     agent = await gateway.agents.acting(agent, body.instance_id, caller)
     if not agent.is_primary(body.instance_id):
-        raise NOT_PRIMARY.refused()
+        ask.refuse(NOT_PRIMARY)
     answer: RebalanceAnswer = await ask(RecommendRebalance(**agent.as_known, **body.model_dump()))
     return RebalanceTold(action_taken=answer.action_taken, replica_id=answer.replica_id)
 

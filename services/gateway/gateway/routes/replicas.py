@@ -211,9 +211,7 @@ async def report_replica_status(
 ) -> Replica:
     """Tell where a replica stands; its own instance may name itself in `X-Instance-Id`."""
     agent = await gateway.agents.acting(agent, x_instance_id, caller)
-    if not agent.is_primary(x_instance_id):
-        own = await _instance_of(agent, replica_id, ask)
-        _assert_same(x_instance_id, body.instance_id if own is None else own)
+    await _fence(agent, x_instance_id, replica_id, ask, launched=body.instance_id)
     answer: ReplicaAnswer = await ask(
         ReportReplicaStatus(**agent.as_known, replica_id=replica_id, **body.model_dump())
     )
@@ -237,24 +235,30 @@ async def report_replica_sync(
 ) -> Replica:
     """Tell how far a replica is; its own instance may name itself in `X-Instance-Id`."""
     agent = await gateway.agents.acting(agent, x_instance_id, caller)
-    if not agent.is_primary(x_instance_id):
-        _assert_same(x_instance_id, await _instance_of(agent, replica_id, ask))
+    await _fence(agent, x_instance_id, replica_id, ask)
     answer: ReplicaAnswer = await ask(
         ReportReplicaSync(**agent.as_known, replica_id=replica_id, **body.model_dump())
     )
     return answer.replica
 
 
-async def _instance_of(agent: KnownAgent, replica_id: UUID, ask: Asking) -> str | None:
-    """The instance of a replica, if it is launched; raises `Refused` if there is no replica."""
+async def _fence(
+    agent: KnownAgent,
+    named: str | None,
+    replica_id: UUID,
+    ask: Asking,
+    *,
+    launched: str | None = None,
+) -> None:
+    """Let nobody speak of a replica but the primary and the replica's own instance.
+
+    That is the one on record, else the one that was `launched` as this call tells.
+    """
+    if ask.refused or agent.is_primary(named):
+        return
     answer: ReplicaList = await ask(ListReplicas(**agent.as_known))
-    for replica in answer.replicas:
-        if replica.replica_id == replica_id:
-            return replica.instance_id
-    raise REPLICA_NOT_FOUND.refused()
-
-
-def _assert_same(named: str | None, own: str | None) -> None:
-    """Nobody but the primary speaks of a replica, except the replica's own instance."""
-    if named != own:
-        raise NOT_PRIMARY.refused()
+    of_replica = [one.instance_id for one in answer.replicas if one.replica_id == replica_id]
+    if not of_replica:
+        raise REPLICA_NOT_FOUND.refused()
+    if named != (of_replica[0] or launched):
+        ask.refuse(NOT_PRIMARY)

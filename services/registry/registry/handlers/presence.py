@@ -16,7 +16,7 @@ async def agent_came_online(event: AgentCameOnline, tx: Tx) -> None:
 
 
 async def agent_reported_change(event: AgentReportedChange, tx: Tx) -> None:
-    """An agent tells another status, mode or pool."""
+    """An agent tells another status, mode, pool or version."""
     await _take_over(event, tx, "agent_changed", f"The agent reports {event.status}")
 
 
@@ -51,10 +51,12 @@ async def _take_over(
         status=event.status.value,
         mode=event.current_mode and event.current_mode.value,
         pool=event.current_pool_id,
+        version=event.agent_version,
         heard_at=event.last_heartbeat_at,
     )
     if agent is None:
         return
-    told = event.model_dump(mode="json", include={"status", "current_mode", "current_pool_id"})
+    fields = {"status", "current_mode", "current_pool_id", "agent_version"}
+    told = event.model_dump(mode="json", include=fields)
     await note(agent, tx, event_type, text, **told)
     publish_state(agent, tx)

@@ -43,6 +43,10 @@ _pool = case(
     (_mode == PurchaseMode.ONDEMAND.value, _told_pool),
     else_=func.coalesce(_told_pool, agents.c.current_pool_id),
 )
+_version = case(
+    (_is_older, agents.c.agent_version),
+    else_=func.coalesce(bindparam("version", type_=Text), agents.c.agent_version),
+)
 _REPORT = Query(
     _OF_A_LIVE_AGENT.where(
         agents.c.status_at <= _heard_at,
@@ -50,8 +54,15 @@ _REPORT = Query(
             agents.c.status != _status,
             agents.c.current_mode != _mode,
             agents.c.current_pool_id.is_distinct_from(_pool),
+            agents.c.agent_version.is_distinct_from(_version),
         ),
-    ).values(status=_status, status_at=_heard_at, current_mode=_mode, current_pool_id=_pool)
+    ).values(
+        status=_status,
+        status_at=_heard_at,
+        current_mode=_mode,
+        current_pool_id=_pool,
+        agent_version=_version,
+    )
 )
 _GO_OFFLINE = Query(
     _OF_A_LIVE_AGENT.where(agents.c.status_at <= _at, _IS_WATCHED).values(
@@ -68,6 +79,7 @@ async def report(
     status: str,
     mode: str | None,
     pool: str | None,
+    version: str | None,
     heard_at: datetime,
 ) -> Row | None:
     """Take over what a beat told, and return the agent.
@@ -81,6 +93,7 @@ async def report(
         status=status,
         mode=mode,
         pool=pool,
+        version=version,
         heard_at=heard_at,
     )
 
