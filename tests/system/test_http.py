@@ -189,6 +189,24 @@ async def test_a_request_behind_a_large_one_is_no_part_of_its_head(system: Syste
     assert rest.count(b"HTTP/1.1 200 OK\r\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"no HTTP\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n" + b"X-Long: x\r\n" * 4_000, 431)],
+)
+async def test_what_ends_a_connection_is_told_in_the_documented_shape(
+    system: System, sent: bytes, status: int
+) -> None:
+    address = urlsplit(system.gateway)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nx-request-id: " in head
+    assert sorted(json.loads(body)) == ["code", "error"]
+
+
 async def test_another_content_type_is_415(system: System) -> None:
     answer = await raw(system, b"{}", **{"Content-Type": "text/plain"})
     assert (answer.status_code, sorted(answer.json())) == (415, ["code", "error"])

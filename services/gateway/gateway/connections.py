@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.errors import HEADERS_TOO_LARGE, Problem, body_of
+from gateway.heads import fresh_id
 
 MALFORMED = Problem(400, "MALFORMED_REQUEST", "The request is no valid HTTP")
 WHOLE_BODY = "whole_body"
@@ -113,6 +114,7 @@ class LimitedHttp(HttpToolsProtocol):
         head = (
             f"HTTP/1.1 {problem.status} {_REASONS[problem.status]}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {fresh_id().decode()}\r\n"
             "connection: close\r\n\r\n"
         )
         self._head_complete()

@@ -62,10 +62,10 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
                 head.request_id = value
             case b"traceparent" if _TRACEPARENT.fullmatch(value):
                 head.traceparent = value.decode()
-    head.request_id = head.request_id or _fresh_id()
+    head.request_id = head.request_id or fresh_id()
     return head
 
 
-def _fresh_id() -> bytes:
+def fresh_id() -> bytes:
     """An id that no other request has; a UUID would cost a heartbeat a tenth of its time."""
     return f"{_THIS_PROCESS}-{next(_numbers):x}".encode()
