@@ -74,18 +74,6 @@ async def test_a_body_over_the_limit_is_refused(
     assert refused.value.refusal.status == 413
 
 
-async def test_a_body_that_came_with_the_head_needs_no_reading() -> None:
-    async def receive() -> Message:
-        raise AssertionError("nothing is to be awaited")
-
-    head = read_head([(b"transfer-encoding", b"chunked")])
-    limits = {"limit_bytes": 5, "timeout_seconds": 1}
-    assert await read_body(receive, head, whole=b"12345", **limits) == b"12345"
-    with pytest.raises(Refused) as refused:
-        await read_body(receive, head, whole=b"123456", **limits)
-    assert refused.value.refusal.status == 413
-
-
 def test_requests_without_an_id_get_one_each() -> None:
     ids = {read_head([]).request_id for _ in range(100)}
     assert len(ids) == 100

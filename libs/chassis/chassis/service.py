@@ -15,6 +15,7 @@ from sqlalchemy import MetaData
 from chassis import clock
 from chassis.consumer import PART as CONSUMER
 from chassis.consumer import Consumer
+from chassis.garbage import spare_what_is_loaded
 from chassis.health import Health, OperationsServer
 from chassis.inbox import Inbox
 from chassis.log import get_logger, set_up_logging
@@ -108,6 +109,7 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         sys.exit(0 if known else 2)
     settings = service.settings()
     set_up_logging(service.name, settings.log_level)
+    spare_what_is_loaded()
     # Awaitables here are all coroutines.
     uvloop.run(commands[words[0]](settings))  # type: ignore[arg-type]
 

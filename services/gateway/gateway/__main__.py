@@ -10,10 +10,11 @@ from types import FrameType
 import uvicorn
 import uvloop
 
+from chassis.garbage import spare_what_is_loaded
 from chassis.health import OperationsServer
 from chassis.log import get_logger, set_up_logging
 from gateway.app import application, framework
-from gateway.connections import LimitedHttp
+from gateway.connections import Connection
 from gateway.running import NAME, Gateway
 from gateway.settings import GatewaySettings
 
@@ -70,9 +71,7 @@ async def serve(settings: GatewaySettings) -> None:
         port=settings.port,
         # uvicorn calls it like the class that it asks for.
         http=partial(  # type: ignore[arg-type]
-            LimitedHttp,
-            header_bytes=settings.header_bytes,
-            head_seconds=settings.head_seconds,
+            Connection, settings=settings, heartbeats=gateway.heartbeats
         ),
         ws="none",
         loop="none",
@@ -86,6 +85,7 @@ async def serve(settings: GatewaySettings) -> None:
         timeout_graceful_shutdown=15,
         backlog=2_048,
     )
+    spare_what_is_loaded()
     log.info("started", operations=await operations.start())
     try:
         await Server(config, gateway).serve()

@@ -71,7 +71,7 @@ EXCEPTIONS = (
 def application(gateway: Gateway) -> ASGIApp:
     """The ASGI application of a gateway, which it starts and stops."""
     app = framework(gateway)
-    return Door(app, gateway.heartbeats, gateway.settings)
+    return Door(app, gateway.settings)
 
 
 def framework(gateway: Gateway | None) -> FastAPI:

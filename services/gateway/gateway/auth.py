@@ -104,11 +104,15 @@ class Admission:
     def admit(self, head: Head, audience: Audience) -> Caller:
         """The caller, if they may; raises `Refused` (401, 403, 429) or `BusUnavailable`."""
         caller = self.identify(head, audience)
-        self._rates.take(caller.client)
+        self.count(caller)
         return caller
 
+    def count(self, caller: Caller) -> None:
+        """Count a call by its client's rate; raises `Refused` with 429."""
+        self._rates.take(caller.client)
+
     def identify(self, head: Head, audience: Audience) -> Caller:
-        """The same without counting the call, for one that goes on."""
+        """The same without counting the call, for one that goes on or is counted later."""
         if audience is ADMINISTRATORS:
             caller = self._tokens.admin(head.authorization)
         elif self._views.loaded:

@@ -17,18 +17,12 @@ async def read_body(
     receive: Receive,
     head: Head,
     *,
-    whole: bytes | None = None,
     limit_bytes: int,
     timeout_seconds: float,
 ) -> bytes:
-    """The whole body, also a chunked one; raises `Refused` with 413 or 408.
-
-    `whole` is the body if it came along with the head, as nearly all do: it needs no waiting.
-    """
-    if int(head.content_length or 0) > limit_bytes or len(whole or b"") > limit_bytes:
+    """The whole body, also a chunked one; raises `Refused` with 413 or 408."""
+    if int(head.content_length or 0) > limit_bytes:
         raise BODY_TOO_LARGE.refused()
-    if whole is not None:
-        return whole
     body, more = b"", head.has_body
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -9,7 +9,9 @@ could be heard.
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from chassis import clock
 from chassis.envelope import partition_for
@@ -26,16 +28,16 @@ class _Batch:
     """The beats of one record, and who waits to hear whether the broker has it."""
 
     beats: list[Beat] = field(default_factory=list)
-    waiting: "list[asyncio.Future[bool]]" = field(default_factory=list)
+    waiting: list[Callable[[bool], None]] = field(default_factory=list)
     giving_up: asyncio.TimerHandle | None = None
 
     def settle(self, acknowledged: bool) -> None:
-        """Tell everyone who waits."""
+        """Tell everyone who waits, each by itself: what one makes of it is no matter of others."""
         if self.giving_up is not None:
             self.giving_up.cancel()
-        for waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_result(acknowledged)
+        call_soon = asyncio.get_running_loop().call_soon
+        for tell in self.waiting:
+            call_soon(tell, acknowledged)
         self.waiting.clear()
 
 
@@ -76,18 +78,25 @@ class Coalescer:
         `partition` is that of the agent's id, for whom knows it. A beat that was given up may
         still be appended later, which does no harm.
         """
-        number = partition_for(beat.agent_id) if partition is None else partition
-        where = self._partitions[number]
-        if self._waiting >= self._waiting_limit or not self._takes(where):
-            raise BusUnavailable("heartbeats find no broker, or too many wait for it")
         waiter: asyncio.Future[bool] = self._loop.create_future()
-        batch = self._open_batch(where)
-        batch.beats.append(beat)
-        batch.waiting.append(waiter)
-        self._waiting += 1
-        self._flush(where)
+        number = partition_for(beat.agent_id) if partition is None else partition
+        self.put(beat, partial(_settle, waiter), number)
         if not await waiter:
             raise BusUnavailable("heartbeats are not acknowledged in time")
+
+    def put(self, beat: Beat, tell: Callable[[bool], None], partition: int) -> None:
+        """Append the beat, and tell later whether the broker has it, as `append` does.
+
+        Raises `BusUnavailable` if it is known now that it has not.
+        """
+        where = self._partitions[partition]
+        if self._waiting >= self._waiting_limit or not self._takes(where):
+            raise BusUnavailable("heartbeats find no broker, or too many wait for it")
+        batch = self._open_batch(where)
+        batch.beats.append(beat)
+        batch.waiting.append(tell)
+        self._waiting += 1
+        self._flush(where)
 
     async def tick_for_ever(self, *, tick_seconds: float) -> None:
         """Append a record to every partition each second, an empty one where no beats wait."""
@@ -155,6 +164,11 @@ class Coalescer:
         except BusUnavailable:
             return False
         return True
+
+
+def _settle(waiter: "asyncio.Future[bool]", acknowledged: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(acknowledged)
 
 
 def _headers() -> list[tuple[str, bytes]]:

@@ -1,43 +1,66 @@
-"""Connections that hold a request's head to a size and a time before anything else sees it.
+"""Connections: they hold a request's head to a size and a time, and take heartbeats themselves.
 
-They also shorten the way of a small request: its body comes with the scope, and its answer
-may go out in one piece.
+A heartbeat becomes neither an ASGI scope nor a task: its beat is appended when its last byte is
+here, and a callback writes the answer. Any other request goes uvicorn's way, and so does a
+heartbeat that anything speaks against: the framework's route says what.
 """
 
 import asyncio
-import json
+import re
+from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.errors import HEADERS_TOO_LARGE, Problem, body_of
-from gateway.heads import fresh_id
+from chassis import clock
+from gateway.errors import BODY_TIMEOUT, HEADERS_TOO_LARGE, Problem, response_to
+from gateway.heads import fresh_id, read_head
+from gateway.heartbeats import HEARTBEAT_ROUTE, NOT_ACKNOWLEDGED, Heartbeats
+from gateway.metrics import seconds_of
+from gateway.settings import GatewaySettings
+from gateway.views import KnownAgent
 
 MALFORMED = Problem(400, "MALFORMED_REQUEST", "The request is no valid HTTP")
-WHOLE_BODY = "whole_body"
-"""The key in a scope's state of a body that came along with its head."""
-AT_ONCE = "at_once"
-"""The key beside it of what writes a complete answer."""
 
-_REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
+_HEARTBEAT = re.compile(rb"/api/agents/([0-9a-f-]{36})/heartbeat")
+_NOBODY_WAITS = asyncio.Event()
 
 
-class LimitedHttp(HttpToolsProtocol):
+class _Beat(RequestResponseCycle):
+    """A heartbeat on its way: to uvicorn, a request whose response is not complete yet.
+
+    It has what uvicorn looks at; the rest is for a task, which a heartbeat has none of.
+    """
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.since = clock.monotonic()
+        self.body = bytearray()
+        self.more_body = self.keep_alive = True
+        self.disconnected = self.response_complete = False
+        self.message_event = _NOBODY_WAITS
+
+
+class Connection(HttpToolsProtocol):
     """One connection; a head that grows too large or comes too slowly ends it.
 
     uvicorn has no such limits with httptools: a head without end would grow in memory.
     """
 
-    def __init__(self, *args: Any, header_bytes: int, head_seconds: float, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, settings: GatewaySettings, heartbeats: Heartbeats, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
-        self._header_bytes = header_bytes
-        self._head_seconds = head_seconds
+        self._settings = settings
+        self._heartbeats = heartbeats
         self._in_head = True
         self._in_message = False
         self._begun = 0
         self._bytes_of_head = 0
-        self._head_due: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """A new connection owes its first head."""
@@ -46,19 +69,23 @@ class LimitedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is due any more."""
-        self._head_complete()
+        self._has_come()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; all of it counts as an open head's, if it is of no other request."""
         is_between, self._begun = not self._in_message, 0
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_head:
             self._await_head()
             if self._begun <= is_between:
                 self._bytes_of_head += len(data)
-            if self._bytes_of_head > 2 * self._header_bytes:
+            if self._bytes_of_head > 2 * self._settings.header_bytes:
                 self._end_with(HEADERS_TOO_LARGE)
+        elif isinstance(self.cycle, _Beat) and self.cycle.more_body:
+            self._await(self._settings.read_body_seconds, partial(self._end_with, BODY_TIMEOUT))
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -68,55 +95,112 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is here in time; its exact size is the front door's to judge."""
-        self._head_complete()
-        super().on_headers_complete()
+        self._in_head = False
+        self._has_come()
+        agent_id = self._agent_of_heartbeat()
+        if agent_id is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = _Beat(agent_id)
+
+    def on_body(self, body: bytes) -> None:
+        """A heartbeat whose body is too large becomes a request while it comes."""
+        super().on_body(body)
+        beat = self.cycle
+        if isinstance(beat, _Beat) and len(beat.body) > self._settings.heartbeat_body_bytes:
+            self._become_request(beat)
 
     def on_message_complete(self) -> None:
-        """Hand over the body with the scope, whose request has not begun if all came at once."""
+        """All is here: append the beat, or have the framework say what is wrong with it."""
         super().on_message_complete()
         self._in_message = False
-        state, cycle = self.scope["state"], self.cycle
-        state[WHOLE_BODY], state[AT_ONCE] = cycle.body, partial(self._answer_at_once, cycle)
+        beat = self.cycle
+        if not isinstance(beat, _Beat) or beat.response_complete:
+            return
+        self._has_come()
+        head = read_head(self.headers)
+        fits = head.size_bytes + len(self.url) <= self._settings.header_bytes
+        answer = partial(self._answer, beat, head.request_id)
+        if not (fits and self._heartbeats.begin(beat.agent_id, head, bytes(beat.body), answer)):
+            self._become_request(beat)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the contract's own form."""
         self._end_with(MALFORMED)
 
-    def _answer_at_once(self, cycle: RequestResponseCycle, lines: bytes, body: bytes) -> bool:
-        """Write a 200 of these header lines and this body, unless the connection is to be closed.
+    def _agent_of_heartbeat(self) -> str | None:
+        """The agent id in the head of a heartbeat, unless something about it is unusual."""
+        found = _HEARTBEAT.fullmatch(self.url)
+        if found is None or not self._settings.heartbeat_fast_path or self.flow.write_paused:
+            return None
+        if self.expect_100_continue or not (self.cycle is None or self.cycle.response_complete):
+            return None
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.should_upgrade():
+            return None
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return None
+        return found[1].decode()
 
-        uvicorn's own way, in two messages and header by header, is a sixth of a heartbeat's cost.
-        """
-        if cycle.response_started or cycle.disconnected or not cycle.keep_alive:
-            return False
-        if self.flow.write_paused:
-            return False
-        cycle.response_started = cycle.response_complete = True
-        head = [b"HTTP/1.1 200 OK\r\n"]
-        head += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((*head, lines, b"\r\n", body)))
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
+    def _become_request(self, beat: _Beat) -> None:
+        """Go on as uvicorn would have gone on from the head."""
+        beat.response_complete = True
+        super().on_headers_complete()
+        self.cycle.body, self.cycle.more_body = beat.body, beat.more_body
+        self.cycle.message_event.set()
 
-    def _await_head(self) -> None:
-        if self._head_due is None:
-            self._head_due = self.loop.call_later(self._head_seconds, self.transport.close)
-
-    def _head_complete(self) -> None:
-        self._in_head = False
-        if self._head_due is not None:
-            self._head_due.cancel()
-            self._head_due = None
+    def _answer(
+        self, beat: _Beat, request_id: bytes, agent: KnownAgent, *, acknowledged: bool
+    ) -> None:
+        """Answer a heartbeat, of which the broker has the beat or has it not."""
+        beat.response_complete = True
+        if acknowledged:
+            status = 200
+            self._write(status, agent.header_lines, agent.answer, request_id)
+        else:
+            response = response_to(NOT_ACKNOWLEDGED, request_id)
+            status = response.status_code
+            self._write_response(response, request_id)
+        if not beat.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        seconds_of("POST", HEARTBEAT_ROUTE, status)(clock.monotonic() - beat.since)
 
     def _end_with(self, problem: Problem) -> None:
-        body = json.dumps(body_of(problem.refused().refusal)).encode()
-        head = (
-            f"HTTP/1.1 {problem.status} {_REASONS[problem.status]}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {fresh_id().decode()}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self._head_complete()
-        self.transport.write(head.encode() + body)
+        """Answer what is no complete request, and close."""
+        self._has_come()
+        request_id = fresh_id()
+        response = response_to(problem.refused(), request_id)
+        response.headers["connection"] = "close"
+        self._write_response(response, request_id)
         self.transport.close()
+
+    def _write_response(self, response: Response, request_id: bytes) -> None:
+        lines = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+        self._write(response.status_code, lines, bytes(response.body), request_id)
+
+    def _write(self, status: int, lines: bytes, body: bytes, request_id: bytes) -> None:
+        """Write a response in one piece; uvicorn's own way is two messages, header by header."""
+        if self.transport.is_closing():
+            return
+        head = [_STATUS_LINES[status]]
+        head += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(
+            b"%b%bx-request-id: %b\r\n\r\n%b" % (b"".join(head), lines, request_id, body)
+        )
+
+    def _await_head(self) -> None:
+        self._await(self._settings.head_seconds, self.transport.close)
+
+    def _await(self, seconds: float, else_do: Callable[[], None]) -> None:
+        if self._due is None:
+            self._due = self.loop.call_later(seconds, else_do)
+
+    def _has_come(self) -> None:
+        """What was awaited has come."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+
+_STATUS_LINES = {s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in HTTPStatus}

@@ -1,11 +1,9 @@
 """The front door: every request passes here before any framework sees it.
 
-It names the request, holds head and body to their limits, takes heartbeats itself, leaves all else
-to the framework, and counts what was answered.
+It names the request, holds head and body to their limits, and counts what was answered. Only
+heartbeats that nothing speaks against do not come here: their connection takes them.
 """
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -13,26 +11,39 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import clock
 from chassis.log import get_logger
-from gateway import metrics
 from gateway.bodies import read_body
-from gateway.connections import AT_ONCE, WHOLE_BODY
 from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, response_to
 from gateway.heads import Head, read_head
-from gateway.heartbeats import Heartbeats, agent_of_heartbeat
-from gateway.responding import Response
+from gateway.heartbeats import HEARTBEAT_ROUTE
+from gateway.metrics import seconds_of
 from gateway.settings import GatewaySettings
 
 log = get_logger()
 
-HEARTBEAT_ROUTE = "/api/agents/{agent_id}/heartbeat"
+_PREFIX, _SUFFIX = HEARTBEAT_ROUTE.split("{agent_id}")
+
+
+class Response:
+    """The response to one request: it bears the request's id, and its status is remembered."""
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        """Send one part of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+        await self._send(message)
 
 
 class Door:
     """The outermost ASGI application."""
 
-    def __init__(self, app: ASGIApp, heartbeats: Heartbeats, settings: GatewaySettings) -> None:
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
-        self._heartbeats = heartbeats
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +53,7 @@ class Door:
             return
         start = clock.monotonic()
         head = read_head(scope["headers"])
-        response = Response(send, head.request_id, scope["state"].pop(AT_ONCE, None))
+        response = Response(send, head.request_id)
         try:
             await self._answer(scope, receive, response, head)
         except ClientDisconnect:
@@ -52,23 +63,18 @@ class Door:
                 await response_to(error, head.request_id)(scope, receive, response)
             elif response.status != INTERNAL.status:
                 raise  # The server breaks off a response that cannot be completed.
-        _clock_of(scope["method"], _route_of(scope), response.status)(clock.monotonic() - start)
+        seconds_of(scope["method"], _route_of(scope), response.status)(clock.monotonic() - start)
 
     async def _answer(self, scope: Scope, receive: Receive, response: Response, head: Head) -> None:
         settings = self._settings
-        agent_id = agent_of_heartbeat(scope)
         if head.size_bytes + len(scope["raw_path"]) > settings.header_bytes:
             raise HEADERS_TOO_LARGE.refused()
         body = await read_body(
             receive,
             head,
-            whole=scope["state"].pop(WHOLE_BODY, None),
-            limit_bytes=settings.body_bytes if agent_id is None else settings.heartbeat_body_bytes,
+            limit_bytes=settings.heartbeat_body_bytes if _beats(scope) else settings.body_bytes,
             timeout_seconds=settings.read_body_seconds,
         )
-        if agent_id is not None and settings.heartbeat_fast_path:
-            await self._heartbeats.answer(agent_id, head, body, response)
-            return
         scope["state"]["head"] = head
         await self._app(scope, _replaying(body, receive), response)
 
@@ -83,14 +89,14 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-@cache
-def _clock_of(method: str, route: str, status: int) -> Callable[[float], None]:
-    """What takes the time of such a request; looking it up anew costs more than taking it."""
-    return metrics.REQUEST_SECONDS.labels(method, route, status).observe
-
-
 def _route_of(scope: Scope) -> str:
     route = scope.get("route")
     if route is not None:
         return str(route.path)
-    return HEARTBEAT_ROUTE if agent_of_heartbeat(scope) else "unknown"
+    return HEARTBEAT_ROUTE if _beats(scope) else "unknown"
+
+
+def _beats(scope: Scope) -> bool:
+    """Whether this is a heartbeat, by its path."""
+    path: str = scope["path"]
+    return scope["method"] == "POST" and path.startswith(_PREFIX) and path.endswith(_SUFFIX)

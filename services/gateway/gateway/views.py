@@ -92,6 +92,13 @@ class Agents:
             raise AGENT_NOT_FOUND.refused()
         return known
 
+    def known(self, agent_id: str, caller: Caller) -> KnownAgent | None:
+        """The caller's agent, if the view has it under just this id, and not as deleted."""
+        known = self._known.get(agent_id)
+        if known is None or known.client != caller.client or known.state.deleted:
+            return None
+        return known
+
     def latest(self, agent: KnownAgent) -> KnownAgent:
         """The agent as the view has it by now."""
         return self._known.get(agent.id, agent)
