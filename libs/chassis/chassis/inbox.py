@@ -12,7 +12,9 @@ from sqlalchemy import (
     DateTime,
     Integer,
     LargeBinary,
+    Table,
     Text,
+    Update,
     Uuid,
     bindparam,
     delete,
@@ -40,6 +42,33 @@ def fingerprint(value: bytes) -> bytes:
     return sha256(value).digest()
 
 
+def keeping_answers(inbox: Table) -> Update:
+    """The statement that keeps answers; `told` gives the values that it needs."""
+    answered = (
+        func.unnest(
+            bindparam("ids", type_=ARRAY(Uuid)),
+            bindparam("types", type_=ARRAY(Text)),
+            bindparam("answers", type_=ARRAY(LargeBinary)),
+        )
+        .table_valued("id", "answer_type", "answer", name="answered")
+        .render_derived()
+    )
+    return (
+        update(inbox)
+        .where(inbox.c.id == answered.c.id)
+        .values(answer_type=answered.c.answer_type, answer=answered.c.answer)
+    )
+
+
+def told(answers: Mapping[UUID, Message]) -> dict[str, list[Any]]:
+    """Answers as the values of `keeping_answers`."""
+    return {
+        "ids": list(answers),
+        "types": [answer.type for answer in answers.values()],
+        "answers": [answer.to_bytes() for answer in answers.values()],
+    }
+
+
 class Inbox:
     """The statements of one service's inbox."""
 
@@ -63,20 +92,7 @@ class Inbox:
             writes=False,
         )
         self._handled = Query(select(inbox).where(inbox.c.id == func.any(ids)))
-        answered = (
-            func.unnest(
-                ids,
-                bindparam("types", type_=ARRAY(Text)),
-                bindparam("answers", type_=ARRAY(LargeBinary)),
-            )
-            .table_valued("id", "answer_type", "answer", name="answered")
-            .render_derived()
-        )
-        self._answer = Query(
-            update(inbox)
-            .where(inbox.c.id == answered.c.id)
-            .values(answer_type=answered.c.answer_type, answer=answered.c.answer)
-        )
+        self._answer = Query(keeping_answers(inbox))
         old = (
             select(inbox.c.id)
             .where(inbox.c.handled_at < bindparam("before", type_=DateTime(timezone=True)))
@@ -103,12 +119,7 @@ class Inbox:
     async def answer(self, db: Connection, answers: Mapping[UUID, Message]) -> None:
         """Keep the answers, so that a repeat gets the same."""
         if answers:
-            await self._answer.run(
-                db,
-                ids=list(answers),
-                types=[answer.type for answer in answers.values()],
-                answers=[answer.to_bytes() for answer in answers.values()],
-            )
+            await self._answer.run(db, **told(answers))
 
     async def prune(self, db: Connection, *, before: datetime, limit: int) -> int:
         """Forget at most `limit` messages handled before a moment, and say how many."""

@@ -1,7 +1,8 @@
 """The outbox: messages that are committed with their cause and wait to be published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -17,8 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.envelope import Record
+from chassis.inbox import keeping_answers, told
 from chassis.query import Connection, Query
 from chassis.tables import BusTables
+from spotkeeper_contracts import Message
 
 _COLUMNS = ("source_partition", "topic", "partition", "key", "value", "headers")
 
@@ -40,10 +43,10 @@ class Outbox:
             .table_valued(*_COLUMNS, name="emitted")
             .render_derived()
         )
-        self._add = Query(
-            insert(outbox).from_select(list(_COLUMNS), select(emitted)).returning(outbox.c.seq),
-            writes=False,
-        )
+        adding = insert(outbox).from_select(list(_COLUMNS), select(emitted))
+        self._add = Query(adding.returning(outbox.c.seq), writes=False)
+        answered = keeping_answers(tables.inbox).cte("kept")
+        self._add_and_answer = Query(adding.add_cte(answered).returning(outbox.c.seq), writes=False)
         self._left_over = Query(
             select(outbox)
             .where(
@@ -59,12 +62,20 @@ class Outbox:
             )
         )
 
-    async def add(self, db: Connection, records: Sequence[tuple[int, Record]]) -> list[int]:
-        """Keep records, each with the partition whose message caused it; returns their numbers."""
-        if not records:
-            return []
-        rows = await self._add.rows(
+    async def add(
+        self,
+        db: Connection,
+        records: Sequence[tuple[int, Record]],
+        answers: Mapping[UUID, Message] | None = None,
+    ) -> list[int]:
+        """Keep records, each with the partition whose message caused it; returns their numbers.
+
+        With `answers` the inbox keeps those in the same statement.
+        """
+        query = self._add_and_answer if answers else self._add
+        rows = await query.rows(
             db,
+            **told(answers) if answers else {},
             source_partitions=[partition for partition, _ in records],
             topics=[record.topic for _, record in records],
             partitions=[record.partition for _, record in records],

@@ -155,13 +155,21 @@ class Work:
                 if answer is not None:
                     outcome.answers += self._answer_record(delivery, answer)
             faults.after("handled")
-            if self._inbox is not None:
-                await self._inbox.answer(db, answers)
-            if self._outbox is not None:
-                outcome.seqs = await self._outbox.add(db, emitted)
+            outcome.seqs = await self._keep(db, answers, emitted)
             outcome.emitted = [record for _, record in emitted]
         faults.after("committed")
         return outcome
+
+    async def _keep(
+        self, db: Connection, answers: Mapping[UUID, Message], emitted: list[tuple[int, Record]]
+    ) -> list[int]:
+        """Keep answers and emitted records with what the handlers wrote, in one statement."""
+        if emitted:
+            assert self._outbox is not None, f"{self._service} has no outbox, so it may not emit"
+            return await self._outbox.add(db, emitted, answers)
+        if self._inbox is not None:
+            await self._inbox.answer(db, answers)
+        return []
 
     async def run_sweep(
         self, raw: "asyncpg.Connection[asyncpg.Record]", partitions: Sequence[int]
@@ -178,7 +186,9 @@ class Work:
             more = await self.sweep(partitions, tx)
             records = [self._record(cause, message) for message in tx.emitted]
             kept = [(record.partition, record) for record in records]
-            outcome = Outcome(emitted=records, seqs=await self._outbox.add(db, kept))
+            outcome = Outcome(emitted=records)
+            if kept:
+                outcome.seqs = await self._outbox.add(db, kept)
         faults.after("committed")
         return outcome, more
 

@@ -81,7 +81,7 @@ class Gateway:
         )
         return cls(
             settings,
-            Health(SERVING, "producer", "replies", "views", "events"),
+            Health(SERVING, "producer", "replies", "views"),
             producer,
             asker,
             owners,
@@ -102,7 +102,6 @@ class Gateway:
         self.health.set(SERVING, ok=True)
         self.asker.start()
         self.views.start()
-        self.events.start()
         create = asyncio.get_running_loop().create_task
         ticks = self.coalescer.tick_for_ever(tick_seconds=self.settings.tick_seconds)
         self._background = [
@@ -135,11 +134,9 @@ class Gateway:
 
     def look(self) -> Health:
         """The health of each part at this moment."""
-        broker = "the broker is away"
-        self.health.set("producer", ok=self.producer.ready, text=broker)
+        self.health.set("producer", ok=self.producer.ready, text="the broker is away")
         self.health.set("replies", ok=self.asker.ready, text="answers would not be heard")
         self.health.set("views", ok=self.views.ready, text="not read, or the broker is away")
-        self.health.set("events", ok=self.events.ready, text=broker)
         return self.health
 
     async def _look_after_health(self) -> None:
