@@ -25,7 +25,7 @@ from spotkeeper_contracts.decisions import (
     ReportPricing,
 )
 from spotkeeper_contracts.emergencies import EmergencyOpened
-from spotkeeper_contracts.instances import Instance
+from spotkeeper_contracts.instances import Instance, InstanceTerminated
 from spotkeeper_contracts.switches import SwitchCompleted
 
 HERE, THERE = "us-east-1a-pool-1", "us-east-1b-pool-1"
@@ -155,6 +155,19 @@ class OneAgent:
     async def is_noticed(self, **fields: Any) -> None:
         """Let AWS announce that it takes the instance away."""
         await self.opens("termination_notice", **fields)
+
+    def terminated(self, **fields: object) -> InstanceTerminated:
+        """The end of its instance by AWS, as the registry tells of it."""
+        told = {
+            "instance_id": self.state.instance_id,
+            "was_primary": True,
+            "reason": "aws_termination",
+            "mode": "spot",
+            "pool_id": self.state.current_pool_id,
+            "at": clock.now(),
+            **fields,
+        }
+        return example(InstanceTerminated, agent_id=self.id, client_id=self.state.client_id, **told)
 
     async def switches(
         self,

@@ -8,7 +8,6 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene, example
 from decision.store import evidence, pools
-from spotkeeper_contracts.instances import InstanceTerminated
 from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
@@ -52,29 +51,17 @@ async def prices(agent: OneAgent, pool_id: str = THERE) -> list[float]:
     return [row["price_usd_per_hour"] for row in rows]
 
 
-def terminated(agent: OneAgent, **fields: object) -> InstanceTerminated:
-    told = {
-        "instance_id": agent.state.instance_id,
-        "reason": "aws_termination",
-        "mode": "spot",
-        "pool_id": agent.state.current_pool_id,
-        "at": clock.now(),
-        **fields,
-    }
-    return example(InstanceTerminated, agent_id=agent.id, client_id=agent.state.client_id, **told)
-
-
 async def test_a_notice_and_the_end_of_its_instance_are_one_interruption(agent: OneAgent) -> None:
     await agent.is_noticed()
     await agent.is_noticed()
-    await agent.scene.handle(terminated(agent))
+    await agent.scene.handle(agent.terminated())
     assert await notices(agent) == [1, 1, 1, 1]
 
 
 async def test_the_end_that_is_told_before_its_notice_is_the_same_interruption(
     agent: OneAgent,
 ) -> None:
-    await agent.scene.handle(terminated(agent))
+    await agent.scene.handle(agent.terminated())
     await agent.is_noticed(at=clock.now() - timedelta(hours=2))
     assert await notices(agent) == [0, 1, 1, 1]
 
@@ -93,12 +80,12 @@ async def test_windows_end(agent: OneAgent) -> None:
 async def test_an_instance_that_was_ended_in_order_is_no_interruption(
     agent: OneAgent, reason: str
 ) -> None:
-    await agent.scene.handle(terminated(agent, reason=reason))
+    await agent.scene.handle(agent.terminated(reason=reason))
     assert await notices(agent) == [0, 0, 0, 0]
 
 
 async def test_on_demand_instances_say_nothing_of_pools(agent: OneAgent) -> None:
-    await agent.scene.handle(terminated(agent, mode="ondemand", pool_id=None))
+    await agent.scene.handle(agent.terminated(mode="ondemand", pool_id=None))
     assert await notices(agent) == [0, 0, 0, 0]
 
 

@@ -5,6 +5,7 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene
 from spotkeeper_contracts.decisions import DecisionMade, Recommendation
+from spotkeeper_contracts.values import PurchaseMode
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 SWITCH, STAY = Recommendation.SWITCH, Recommendation.STAY
@@ -102,6 +103,26 @@ async def test_the_return_to_spot_after_an_interruption_is_free_of_limits(agent:
     assert (await agent.decides_on_demand()).recommendation is SWITCH
     await agent.switches(THERE)
     await agent.switches(None)
+    assert (await agent.decides_on_demand()).recommendation is STAY
+
+
+async def test_who_registers_on_demand_after_an_interruption_returns_to_spot_freely(
+    agent: OneAgent,
+) -> None:
+    await agent.changes(config={"max_switches_per_week": 0})
+    await agent.scene.handle(agent.terminated())
+    await agent.changes(
+        instance_id="i-next", current_mode=PurchaseMode.ONDEMAND, current_pool_id=None
+    )
+    assert (await agent.decides_on_demand()).recommendation is SWITCH
+    await agent.switches(THERE)
+    await agent.switches(None)
+    assert (await agent.decides_on_demand()).recommendation is STAY
+
+
+async def test_a_standby_that_aws_took_makes_nobody_recover(agent: OneAgent) -> None:
+    await agent.changes(config={"max_switches_per_week": 0})
+    await agent.scene.handle(agent.terminated(was_primary=False, instance_id="i-standby"))
     assert (await agent.decides_on_demand()).recommendation is STAY
 
 

@@ -34,6 +34,7 @@ OTHER = {"X-Instance-Id": "i-other"}
 CHANGES = [
     ("POST", "/cleanup-report", {}),
     ("POST", "/rebalance-recommendation", {}),
+    ("POST", "/rebalance-recommendation", {"instance_id": "i-other"}),
     ("POST", "/termination-imminent", NOTICE),
     ("POST", "/issue-switch-command", {"target_pool": "p"}),
     ("POST", f"/commands/{ID}/executed", {"status": "success"}),
@@ -54,8 +55,10 @@ def knows_the_agent(bus: Bus, tenant: Tenant, **changes: Any) -> None:
 
 
 async def is_deleted(bus: Bus, tenant: Tenant) -> None:
-    """Let the registry tell that the agent was deleted."""
+    """Let the registry tell that the agent was deleted, to whoever asks too."""
     await bus.tell(tenant.agent.model_copy(update={"revision": 2, "deleted": True}))
+    refusal = Refusal(code="AGENT_DELETED", error="The agent was deleted", status=410)
+    bus.owner.answers[GetAgent] = lambda _: refusal
 
     async def gone() -> bool:
         return (await tenant.http.get(f"{tenant.path}/config")).status_code == 410

@@ -96,6 +96,8 @@ def test_what_agents_send_is_taken(body: bytes) -> None:
         '{"status": "online", "agent_version": "ä"}'.encode(),
         b'{"status": "online", "agent_version": "\\ud800"}',
         b'{"status": "online", "timestamp": "0001-01-01T00:00:00+05:00"}',
+        b'{"status": "online", "timestamp": "1969-12-31T23:59:59Z"}',
+        b'{"status": "online", "timestamp": "9999-12-31T23:59:59.999999Z"}',
         b'{"status": "offline"}',
         b"[]",
         b"null",

@@ -1,17 +1,19 @@
 """Conditions on versions, and names of one setting."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from chassis import clock
 from gateway.errors import details_of
 from gateway.headers import expected_version, matches
 from gateway.routes.config import ConfigBody, ConfigPatch
 from gateway.routes.registration import RegisteredConfig, RegistrationBody
+from gateway.values import Moment
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.configs import AgentConfig, ConfigChange
 
@@ -33,6 +35,26 @@ def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
     with pytest.raises(Refused) as refused:
         expected_version('"tag"', 5)
     assert refused.value.refusal.status == 412
+
+
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+
+
+@pytest.mark.parametrize(
+    "text", ["1970-01-01T00:00:00Z", "2024-11-26T10:00:00+05:30", "9999-12-31T23:59:59Z"]
+)
+def test_a_moment_that_a_database_keeps_is_taken(text: str) -> None:
+    assert MOMENT.validate_python(text) == datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z",
+     "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"],
+)  # fmt: skip
+def test_a_moment_that_a_database_takes_for_infinite_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        MOMENT.validate_python(text)
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,16 @@ async def test_wrong_methods_and_places_have_the_documented_shape(system: System
     assert "error" in nowhere.json()
 
 
+@pytest.mark.parametrize("end", ["%0a", "%0A", "%0d", "%20", "/"])
+async def test_a_path_with_anything_behind_it_is_another_path(system: System, end: str) -> None:
+    agent = await system.register()
+    for path in (f"{agent.path}/config{end}", f"/api/agents{end}"):
+        answer = await system.http.get(path)
+        assert (answer.status_code, list(answer.json())) == (404, ["error"])
+    beat = await system.http.post(f"{agent.path}/heartbeat{end}", json={"status": "online"})
+    assert beat.status_code == 404
+
+
 async def test_probes_and_documents_are_public_and_metrics_are_not(system: System) -> None:
     async with httpx.AsyncClient(base_url=system.gateway) as anyone:
         assert (await anyone.get("/livez")).status_code == 200

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import clock
 from chassis.log import get_logger
 from gateway.bodies import read_body
-from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, response_to
+from gateway.errors import HEADERS_TOO_LARGE, INTERNAL, NOT_FOUND, response_to
 from gateway.heads import Head, read_head
 from gateway.heartbeats import HEARTBEAT_ROUTE
 from gateway.metrics import seconds_of
@@ -67,6 +67,8 @@ class Door:
 
     async def _answer(self, scope: Scope, receive: Receive, response: Response, head: Head) -> None:
         settings = self._settings
+        if "\n" in scope["path"]:  # The framework's patterns end at the end of a line.
+            raise NOT_FOUND.refused()
         if head.size_bytes + len(scope["raw_path"]) > settings.header_bytes:
             raise HEADERS_TOO_LARGE.refused()
         body = await read_body(

@@ -45,6 +45,9 @@ def with_nulls(document: Any) -> Any:
     return _replaced(document, NULL, None)
 
 
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
 def _replaced(value: Any, old: str | None, new: str | None) -> Any:
     if isinstance(value, dict):
         return {name: _replaced(part, old, new) for name, part in value.items()}
@@ -60,13 +63,18 @@ def _text_of_moment(value: Any) -> Any:
 
 
 def to_utc(moment: datetime) -> datetime:
-    """The moment in UTC, which it is taken for where it names no zone; raises `ValueError`."""
+    """The moment in UTC, which it is taken for where it names no zone; raises `ValueError`.
+
+    Nothing here is older than `EARLIEST`, and the very ends of Python's calendar are no moments to
+    a database: it takes them for infinite.
+    """
     try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError as error:
-        raise PydanticCustomError("moment", "Input should be a time in the years 1 to 9999") from (
-            error
-        )
+        told = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        told = LATEST
+    if not EARLIEST <= told < LATEST:
+        raise PydanticCustomError("moment", "Input should be a time in the years 1970 to 9999")
+    return told
 
 
 Moment = Annotated[

@@ -39,13 +39,16 @@ async def emergency_opened(event: EmergencyOpened, tx: Tx) -> None:
 
 
 async def instance_terminated(event: InstanceTerminated, tx: Tx) -> None:
-    """An instance that AWS took counts against its pool, once."""
+    """An instance that AWS took counts against its pool, once; who lived on it has to recover."""
     taken = event.reason is TerminationReason.AWS_TERMINATION
     if not taken or event.mode is not PurchaseMode.SPOT or event.pool_id is None:
         return
     agent = await known_agent(event.agent_id, event.client_id, tx)
-    if agent is not None:
-        await _note(agent, EventKind.NOTICE, event.instance_id, event.at, tx, event.pool_id)
+    if agent is None:
+        return
+    await _note(agent, EventKind.NOTICE, event.instance_id, event.at, tx, event.pool_id)
+    if event.was_primary:
+        await contexts.change(tx.db, agent.id, recovering=True)
 
 
 async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:

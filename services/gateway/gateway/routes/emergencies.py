@@ -126,9 +126,10 @@ async def recommend_rebalance(
 
     The body's `instance_id` names the caller like `X-Instance-Id`.
     """
-    agent = await gateway.agents.acting(agent, body.instance_id, caller)
-    if not agent.is_primary(body.instance_id):
-        ask.refuse(NOT_PRIMARY)
+    if not ask.refused:
+        agent = await gateway.agents.acting(agent, body.instance_id, caller)
+        if not agent.is_primary(body.instance_id):
+            ask.refuse(NOT_PRIMARY)
     answer: RebalanceAnswer = await ask(RecommendRebalance(**agent.as_known, **body.model_dump()))
     return RebalanceTold(action_taken=answer.action_taken, replica_id=answer.replica_id)
 

@@ -210,8 +210,9 @@ async def report_replica_status(
     x_instance_id: NamedInstance = None,
 ) -> Replica:
     """Tell where a replica stands; its own instance may name itself in `X-Instance-Id`."""
-    agent = await gateway.agents.acting(agent, x_instance_id, caller)
-    await _fence(agent, x_instance_id, replica_id, ask, launched=body.instance_id)
+    if not ask.refused:
+        agent = await gateway.agents.acting(agent, x_instance_id, caller)
+        await _fence(agent, x_instance_id, replica_id, ask, launched=body.instance_id)
     answer: ReplicaAnswer = await ask(
         ReportReplicaStatus(**agent.as_known, replica_id=replica_id, **body.model_dump())
     )
@@ -234,8 +235,9 @@ async def report_replica_sync(
     x_instance_id: NamedInstance = None,
 ) -> Replica:
     """Tell how far a replica is; its own instance may name itself in `X-Instance-Id`."""
-    agent = await gateway.agents.acting(agent, x_instance_id, caller)
-    await _fence(agent, x_instance_id, replica_id, ask)
+    if not ask.refused:
+        agent = await gateway.agents.acting(agent, x_instance_id, caller)
+        await _fence(agent, x_instance_id, replica_id, ask)
     answer: ReplicaAnswer = await ask(
         ReportReplicaSync(**agent.as_known, replica_id=replica_id, **body.model_dump())
     )
@@ -254,7 +256,7 @@ async def _fence(
 
     That is the one on record, else the one that was `launched` as this call tells.
     """
-    if ask.refused or agent.is_primary(named):
+    if agent.is_primary(named):
         return
     answer: ReplicaList = await ask(ListReplicas(**agent.as_known))
     of_replica = [one.instance_id for one in answer.replicas if one.replica_id == replica_id]
