@@ -72,7 +72,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",
             partition_assignment_strategy=[RangePartitionAssignor],
             fetch_min_bytes=1,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=500,  # A record ends the wait; only an idle consumer keeps it.
             session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
             heartbeat_interval_ms=500,
             max_poll_interval_ms=300_000,

@@ -12,13 +12,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from chassis import clock
-from gateway.errors import BODY_TIMEOUT, HEADERS_TOO_LARGE, Problem, response_to
+from gateway.errors import BODY_TIMEOUT, HEADERS_TOO_LARGE, UNAVAILABLE, Problem, response_to
 from gateway.heads import fresh_id, read_head
-from gateway.heartbeats import HEARTBEAT_ROUTE, NOT_ACKNOWLEDGED, Heartbeats
+from gateway.heartbeats import HEARTBEAT_ROUTE, Heartbeats
 from gateway.metrics import seconds_of
 from gateway.settings import GatewaySettings
 from gateway.views import KnownAgent
@@ -154,13 +153,11 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         """Answer a heartbeat, of which the broker has the beat or has it not."""
         beat.response_complete = True
+        status = 200 if acknowledged else UNAVAILABLE.status
         if acknowledged:
-            status = 200
             self._write(status, agent.header_lines, agent.answer, request_id)
         else:
-            response = response_to(NOT_ACKNOWLEDGED, request_id)
-            status = response.status_code
-            self._write_response(response, request_id)
+            self._refuse(UNAVAILABLE, request_id)
         if not beat.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -169,15 +166,13 @@ class Connection(HttpToolsProtocol):
     def _end_with(self, problem: Problem) -> None:
         """Answer what is no complete request, and close."""
         self._has_come()
-        request_id = fresh_id()
-        response = response_to(problem.refused(), request_id)
-        response.headers["connection"] = "close"
-        self._write_response(response, request_id)
+        self._refuse(problem, fresh_id(), b"connection: close\r\n")
         self.transport.close()
 
-    def _write_response(self, response: Response, request_id: bytes) -> None:
+    def _refuse(self, problem: Problem, request_id: bytes, last_line: bytes = b"") -> None:
+        response = response_to(problem.refused(), request_id)
         lines = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
-        self._write(response.status_code, lines, bytes(response.body), request_id)
+        self._write(problem.status, lines + last_line, bytes(response.body), request_id)
 
     def _write(self, status: int, lines: bytes, body: bytes, request_id: bytes) -> None:
         """Write a response in one piece; uvicorn's own way is two messages, header by header."""

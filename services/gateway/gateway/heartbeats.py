@@ -25,7 +25,6 @@ from spotkeeper_contracts.presence import Beat
 from spotkeeper_contracts.values import InstanceId, Mode, PoolId, Text, UsdPerHour
 
 HEARTBEAT_ROUTE = "/api/agents/{agent_id}/heartbeat"
-NOT_ACKNOWLEDGED = BusUnavailable("heartbeats are not acknowledged in time")
 NOT_PRIMARY = "not-primary"
 _BEATS_TAKEN = metrics.BEATS.labels("taken")
 _BEATS_NOT_PRIMARY = metrics.BEATS.labels(NOT_PRIMARY)
