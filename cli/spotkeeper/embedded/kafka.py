@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,14 +13,15 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from chassis import clock
+from spotkeeper.embedded.aot import aot_flags
 from spotkeeper.embedded.artifacts import LOCK, Tell, fetch
 from spotkeeper.embedded.child import HOST, Child, accepts, claim, free_port
 from spotkeeper.embedded.errors import StackError
-from spotkeeper.embedded.java import find_java
+from spotkeeper.embedded.java import bundled_release, find_java
 
 PROPERTIES = LOCK.with_name("kafka.properties")
 START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0  # Writing a rehearsal down takes some seconds.
 PROBE_MS = 2_000
 JVM_FLAGS = (
     "-Xms64m",
@@ -37,8 +40,17 @@ class Kafka:
 
     name = "kafka"
 
-    def __init__(self, data_dir: Path, *, log: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        log: Path,
+        port: int | None = None,
+        flags: Sequence[str] | None = None,
+    ) -> None:
+        """`flags` are JVM flags that take the place of those for the AOT cache."""
         self._data_dir = data_dir
+        self._flags = flags
         self._log = log
         self.port = port or free_port()
         self._controller_port = free_port()
@@ -80,9 +92,12 @@ class Kafka:
         jars = await asyncio.to_thread(fetch, tell)
         run = [str(java), "-cp", os.pathsep.join(map(str, jars)), *JVM_FLAGS]
         properties = self._write_properties()
+        if self._flags is None:
+            self._flags = await self._aot_flags(run, tell)
         if not (self._data_dir / "log" / "meta.properties").exists():
             await self._format(run, properties)
-        self._child = Child("Kafka", [*run, "kafka.Kafka", str(properties)], log=self._log)
+        command = [*run, *self._flags, "kafka.Kafka", str(properties)]
+        self._child = Child("Kafka", command, log=self._log)
         await self._child.start()
         await self._child.until(self._answers, within_seconds=START_SECONDS)
 
@@ -125,6 +140,19 @@ class Kafka:
         await child.start()
         if await child.ended() != 0:
             raise StackError(f"Kafka's data directory cannot be made: {child.last_words()}")
+
+    async def _aot_flags(self, run: list[str], tell: Tell) -> list[str]:
+        """The flags for the AOT cache of the bundled Java; an installed one may be too old."""
+        release = bundled_release()
+        if release is None:
+            return []
+        return await aot_flags(run, self._rehearse, release=release, log=self._log, tell=tell)
+
+    async def _rehearse(self, flags: Sequence[str]) -> None:
+        """Start and stop a broker of no data."""
+        with tempfile.TemporaryDirectory() as folder:
+            async with Kafka(Path(folder), log=self._log, flags=flags):
+                pass
 
     async def _answers(self) -> bool:
         if not await accepts(self.port):
