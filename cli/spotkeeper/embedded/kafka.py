@@ -13,7 +13,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from chassis import clock
-from spotkeeper.embedded.aot import aot_flags
+from spotkeeper.embedded.aot import aot_flags, pass_a_record
 from spotkeeper.embedded.artifacts import LOCK, Tell, fetch
 from spotkeeper.embedded.child import HOST, Child, accepts, claim, free_port
 from spotkeeper.embedded.errors import StackError
@@ -149,10 +149,10 @@ class Kafka:
         return await aot_flags(run, self._rehearse, release=release, log=self._log, tell=tell)
 
     async def _rehearse(self, flags: Sequence[str]) -> None:
-        """Start and stop a broker of no data."""
+        """Start a broker of no data, let a record through it as a group does, and stop it."""
         with tempfile.TemporaryDirectory() as folder:
-            async with Kafka(Path(folder), log=self._log, flags=flags):
-                pass
+            async with Kafka(Path(folder), log=self._log, flags=flags) as broker:
+                await pass_a_record(broker.bootstrap_servers)
 
     async def _answers(self) -> bool:
         if not await accepts(self.port):
