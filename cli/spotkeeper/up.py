@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
@@ -66,6 +67,8 @@ class Backends:
 
 async def up(options: Options, screen: Screen) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP; raises `StackError` if the start fails."""
+    # What the Kafka client retries is not the user's concern, and what fails for good is raised.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     stopping = asyncio.Event()
     for word in STOP_WORDS:
         asyncio.get_running_loop().add_signal_handler(word, stopping.set)
