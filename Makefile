@@ -44,7 +44,7 @@ lock: $(VENV)/run.stamp ## Resolve the dependencies anew, Python's and Kafka's.
 	@$(BIN)/python -m spotkeeper.embedded.relock
 
 $(VENV)/uv.stamp:
-	@echo "· making the environment in $(VENV)"
+	@echo "· making the environment in $(VENV)" >&2
 	@test -n "$(PYTHON)" \
 	  || { echo "Spotkeeper needs Python 3.11 or later; set PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
@@ -52,13 +52,13 @@ $(VENV)/uv.stamp:
 	@touch $@
 
 $(VENV)/run.stamp: requirements.lock $(VENV)/uv.stamp $(MEMBERS:=/pyproject.toml)
-	@echo "· installing what the services need"
+	@echo "· installing what the services need" >&2
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
 	@$(BIN)/python -m compileall -q $(MEMBERS)
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
-	@echo "· installing what checks and tests need"
+	@echo "· installing what checks and tests need" >&2
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
