@@ -1,18 +1,12 @@
 """Agents as operators see them: one, pages of them, their audit trail, and how they end."""
 
-import base64
-import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from chassis import clock
 from chassis.testing import Scene
-from registry.store.pages import next_cursor, position
 from spotkeeper_contracts import Refused, Request
 from spotkeeper_contracts.agents import (
     AgentAnswer,
@@ -245,36 +239,3 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(
     told = refused.value.refusal
     assert (told.error, told.status) == ("Validation failed", 400)
     assert told.details == {"cursor": ["Not a cursor of this list"]}
-
-
-def encoded(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
-
-
-SOME_ID = str(UUID(int=1))
-moments = st.datetimes(timezones=st.just(UTC))
-texts = st.text() | moments.map(str) | st.uuids().map(str)
-values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
-)
-
-
-@given(cursor=st.text() | values.map(encoded))
-@example(cursor=encoded(["0001-01-01T00:00:00+23:59", SOME_ID]))
-@example(cursor=encoded(["9999-12-31T23:59:59-23:59", SOME_ID]))
-@example(cursor=encoded(["2024-11-26T10:00:00", SOME_ID]))
-def test_any_text_is_a_moment_in_utc_or_refused(cursor: str) -> None:
-    try:
-        place = position(cursor)
-    except Refused:
-        return
-    assert place is not None
-    assert place.at.utcoffset() == timedelta()
-
-
-@given(at=moments, id=st.uuids())
-def test_a_cursor_leads_back_to_the_place_it_was_made_for(at: datetime, id: UUID) -> None:
-    row = {"registered_at": at, "id": id}
-    cursor = next_cursor([row, row], limit=1, at="registered_at")
-    assert position(cursor) == (at, id)

@@ -1,6 +1,6 @@
 """The command queue: filled by the gate, emptied by agents, watched by operators."""
 
-from chassis.pages import next_cursor, position
+from chassis.pages import Pages
 from chassis.transaction import Tx
 from commands import metrics
 from commands.handlers.found import agent_to_change
@@ -26,6 +26,8 @@ from spotkeeper_contracts.commands import (
     Transition,
 )
 from spotkeeper_contracts.message import Done
+
+PAGES = Pages("commands", at="created_at")
 
 
 async def queue_switch(request: QueueSwitch, tx: Tx) -> CommandQueuedAnswer:
@@ -103,14 +105,14 @@ async def list_commands(request: ListCommands, tx: Tx) -> CommandPage:
         request.agent_id,
         request.client_id,
         status=request.status and request.status.value,
-        before=position(request.cursor),
+        before=PAGES.position(request.cursor),
         limit=request.limit + 1,
     )
     shown = rows[: request.limit]
     steps = await store.transitions(tx.db, [row["id"] for row in shown])
     return CommandPage(
         items=[_detail_of(row, steps[row["id"]]) for row in shown],
-        next_cursor=next_cursor(rows, limit=request.limit, at="created_at"),
+        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
     )
 
 

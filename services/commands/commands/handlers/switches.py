@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chassis.pages import next_cursor, position
+from chassis.pages import Pages
 from chassis.transaction import Tx
 from commands.handlers.found import agent_as_told
 from commands.handlers.orders import cancel_overtaken, finish
@@ -30,6 +30,8 @@ from spotkeeper_contracts.switches import (
     SwitchTiming,
 )
 from spotkeeper_contracts.values import PurchaseMode
+
+PAGES = Pages("switches", at="completed_at")
 
 
 async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
@@ -74,14 +76,14 @@ async def list_switches(request: ListSwitches, tx: Tx) -> SwitchPage:
         tx.db,
         request.agent_id,
         request.client_id,
-        before=position(request.cursor),
+        before=PAGES.position(request.cursor),
         limit=request.limit + 1,
     )
     shown = rows[: request.limit]
     stays = await _stays(shown, tx)
     return SwitchPage(
         items=[_detail_of(row, stay, tx.now) for row, stay in zip(shown, stays, strict=True)],
-        next_cursor=next_cursor(rows, limit=request.limit, at="completed_at"),
+        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
     )
 
 

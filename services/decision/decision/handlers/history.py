@@ -1,6 +1,6 @@
 """Decisions that were made: a page of them, the last one explained, and their figures."""
 
-from chassis.pages import next_cursor, position
+from chassis.pages import Pages
 from chassis.transaction import Tx
 from decision.store import contexts, decisions
 from spotkeeper_contracts import Refused
@@ -13,6 +13,8 @@ from spotkeeper_contracts.decisions import (
 )
 from spotkeeper_contracts.switches import DecisionStatistics, GetSwitchStatistics
 
+PAGES = Pages("decisions", at="decided_at")
+
 
 async def list_decisions(request: ListDecisions, tx: Tx) -> DecisionPage:
     """A page of decisions, newest first."""
@@ -20,12 +22,12 @@ async def list_decisions(request: ListDecisions, tx: Tx) -> DecisionPage:
         tx.db,
         request.agent_id,
         request.client_id,
-        before=position(request.cursor),
+        before=PAGES.position(request.cursor),
         limit=request.limit + 1,
     )
     return DecisionPage(
         items=[decisions.detail_of(row) for row in rows[: request.limit]],
-        next_cursor=next_cursor(rows, limit=request.limit, at="decided_at"),
+        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
     )
 
 

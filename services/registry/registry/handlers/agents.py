@@ -1,11 +1,11 @@
 """Agents as operators see them: one, a page, an audit trail, and how an agent ends."""
 
+from chassis.pages import Pages
 from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
 from registry.handlers.telling import note, publish_state
 from registry.store import agents, moves, trail
-from registry.store.pages import next_cursor, position
 from registry.store.states import Row, detail_of, state_of
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import (
@@ -24,6 +24,9 @@ from spotkeeper_contracts.agents import (
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.values import AgentStatus
 
+AGENTS = Pages("agents", at="registered_at")
+EVENTS = Pages("events", at="created_at")
+
 
 async def get_agent(request: GetAgent, tx: Tx) -> AgentAnswer:
     """One agent as it stands now."""
@@ -39,12 +42,12 @@ async def list_agents(request: ListAgents, tx: Tx) -> AgentPage:
         status=request.status,
         region=request.region,
         q=request.q,
-        before=position(request.cursor),
+        before=AGENTS.position(request.cursor),
         limit=request.limit + 1,
     )
     return AgentPage(
         items=[detail_of(row) for row in rows[: request.limit]],
-        next_cursor=next_cursor(rows, limit=request.limit, at="registered_at"),
+        next_cursor=AGENTS.next_cursor(rows, limit=request.limit),
     )
 
 
@@ -83,16 +86,14 @@ async def list_events(request: ListEvents, tx: Tx) -> EventPage:
         tx.db,
         request.agent_id,
         request.client_id,
-        before=position(request.cursor),
+        before=EVENTS.position(request.cursor),
         limit=request.limit + 1,
     )
     events = [
         SystemEvent(event_id=row["id"], timestamp=row["created_at"], **_told(row))
         for row in rows[: request.limit]
     ]
-    return EventPage(
-        items=events, next_cursor=next_cursor(rows, limit=request.limit, at="created_at")
-    )
+    return EventPage(items=events, next_cursor=EVENTS.next_cursor(rows, limit=request.limit))
 
 
 def _told(row: Row) -> Row:

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
+from chassis.pages import Pages
 from chassis.transaction import Tx
 from registry.handlers.telling import note, publish_state
 from registry.store import agents
 from registry.store import clients as store
-from registry.store.pages import next_cursor, position
 from registry.store.states import Row
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import AgentDeleted
@@ -24,6 +24,8 @@ from spotkeeper_contracts.clients import (
 )
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.values import Role
+
+PAGES = Pages("clients", at="created_at")
 
 
 async def create_client(request: CreateClient, tx: Tx) -> ClientAnswer:
@@ -61,10 +63,10 @@ async def delete_client(request: DeleteClient, tx: Tx) -> Done:
 
 async def list_clients(request: ListClients, tx: Tx) -> ClientPage:
     """A page of clients, newest first."""
-    rows = await store.page(tx.db, before=position(request.cursor), limit=request.limit + 1)
+    rows = await store.page(tx.db, before=PAGES.position(request.cursor), limit=request.limit + 1)
     return ClientPage(
         items=[_detail(row) for row in rows[: request.limit]],
-        next_cursor=next_cursor(rows, limit=request.limit, at="created_at"),
+        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
     )
 
 

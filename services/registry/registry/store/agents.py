@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, Text, Uuid, bindparam, func, or_, select, tuple_, update
 
+from chassis.pages import Position
 from chassis.query import Connection, Query
-from registry.store.pages import Position
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agent_configs, agents
 

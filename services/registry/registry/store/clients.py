@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import DateTime, Text, Uuid, bindparam, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis.pages import Position
 from chassis.query import Connection, Query
-from registry.store.pages import Position
 from registry.store.states import Row
 from registry.tables import client_tokens, clients
 from spotkeeper_contracts.clients import ClientState, TokenState

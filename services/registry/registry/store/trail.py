@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, Text, Uuid, bindparam, insert, or_, select, tuple_
 
+from chassis.pages import Position
 from chassis.query import Connection, Query
-from registry.store.pages import Position
 from registry.store.states import Row
 from registry.tables import notifications, system_events
 
