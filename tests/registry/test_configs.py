@@ -124,6 +124,15 @@ async def test_there_is_no_way_back_to_a_version_that_never_was(
     assert refused.value.refusal.status == 404
 
 
+async def test_no_way_back_from_a_version_that_the_caller_does_not_know(agent: OneAgent) -> None:
+    await agent.change(enabled=False)
+    await agent.change(replica_count=3)
+    code = await agent.refusal(RollbackConfig, config_version=1, expected_version=2)
+    assert code == "VERSION_MISMATCH"
+    answer = await agent.ask(RollbackConfig, config_version=1, expected_version=3)
+    assert answer.config == AgentConfig(config_version=4)
+
+
 async def test_the_history_of_another_agent_is_no_way_back(agent: OneAgent) -> None:
     other = OneAgent(agent.registry)
     await other.register(FIRST)

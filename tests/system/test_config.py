@@ -134,6 +134,9 @@ async def test_the_history_lists_versions_and_rollback_restores_one(system: Syst
     rest = await agent.get("config/history", params={"limit": 2, "cursor": page["next_cursor"]})
     assert [item["config_version"] for item in rest.json()["items"]] == [1]
     assert rest.json()["next_cursor"] is None
+    outdated = {"If-Match": '"2"'}
+    late = await agent.post("config/rollback", {"config_version": 1}, headers=outdated)
+    assert (late.status_code, late.json()["code"]) == (412, "VERSION_MISMATCH")
     rolled = await agent.post("config/rollback", {"config_version": 1})
     assert (rolled.status_code, rolled.json()["config_version"]) == (200, 4)
     assert rolled.json()["risk_threshold"] == 0.3

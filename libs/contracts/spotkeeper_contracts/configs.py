@@ -97,6 +97,7 @@ class RollbackConfig(Request, topic=REGISTRY_REQUESTS, reply=ConfigAnswer):
     agent_id: UUID
     client_id: UUID
     config_version: int
+    expected_version: int | None = None
 
 
 class ConfigVersion(Value):

@@ -228,14 +228,18 @@ async def list_config_history(
     operation_id="roll_back_config",
     response_model=ConfigBody,
 )
-@open_to(OPERATORS, INVALID_CONFIGURATION)
-async def roll_back_config(agent: OwnAgent, body: RollbackBody, ask: AskOnce) -> Response:
+@open_to(OPERATORS, INVALID_CONFIGURATION, VERSION_MISMATCH)
+async def roll_back_config(
+    agent: OwnAgent, body: RollbackBody, ask: AskOnce, if_match: IfMatch = None
+) -> Response:
     """Give an agent the settings of an earlier version, as a new version."""
+    state = agent.state
     changed: ConfigAnswer = await ask(
         RollbackConfig(
-            agent_id=agent.state.agent_id,
-            client_id=agent.state.client_id,
+            agent_id=state.agent_id,
+            client_id=state.client_id,
             config_version=body.config_version,
+            expected_version=expected_version(if_match, state.config.config_version),
         )
     )
     return _changed(agent, changed)

@@ -22,18 +22,14 @@ from spotkeeper_contracts.configs import (
 
 async def change_config(request: ChangeConfig, tx: Tx) -> ConfigAnswer:
     """Change some settings; each change that makes a difference is a new version."""
-    agent = await agent_to_change(request, tx)
-    current = config_of(agent)
-    if request.expected_version not in (None, current.config_version):
-        raise Refused("VERSION_MISMATCH", f"The config is at version {current.config_version}", 412)
+    agent, current = await _to_change(request, tx)
     changed = rules.config_after(current, request.change)
     return await _take_effect(agent, current, changed, tx)
 
 
 async def rollback_config(request: RollbackConfig, tx: Tx) -> ConfigAnswer:
     """Give the settings of an earlier version to a new one."""
-    agent = await agent_to_change(request, tx)
-    current = config_of(agent)
+    agent, current = await _to_change(request, tx)
     earlier = await store.version(tx.db, request.agent_id, request.config_version)
     if earlier is None:
         raise Refused("NOT_FOUND", f"The config has no version {request.config_version}", 404)
@@ -59,6 +55,15 @@ async def list_config_history(request: ListConfigHistory, tx: Tx) -> ConfigHisto
     return ConfigHistoryPage(
         items=versions, next_cursor=str(versions[-1].config_version) if is_cut else None
     )
+
+
+async def _to_change(request: ChangeConfig | RollbackConfig, tx: Tx) -> tuple[Row, AgentConfig]:
+    """The agent, locked, and its config, if that is at the version the caller knows."""
+    agent = await agent_to_change(request, tx)
+    current = config_of(agent)
+    if request.expected_version not in (None, current.config_version):
+        raise Refused("VERSION_MISMATCH", f"The config is at version {current.config_version}", 412)
+    return agent, current
 
 
 async def _take_effect(
