@@ -112,6 +112,19 @@ async def test_an_unknown_instance_is_refused(agent: OneAgent) -> None:
     assert code == "INSTANCE_NOT_FOUND"
 
 
+async def test_a_replicas_instance_is_reported_gone_without_having_registered(
+    agent: OneAgent,
+) -> None:
+    told = example(Replica, status=ReplicaStatus.SYNCING, instance_id="i-replica")
+    about = {"agent_id": agent.id, "client_id": agent.client_id}
+    await agent.registry.handle(example(ReplicaChanged, **about, replica=told))
+    assert (await agent.statuses())["i-replica"] == "standby"
+    await agent.terminated("i-replica", reason=TerminationReason.AWS_TERMINATION)
+    assert agent.emitted == [InstanceTerminated]
+    await agent.registry.handle(example(ReplicaChanged, **about, replica=told))
+    assert (await agent.statuses())["i-replica"] == "terminated"
+
+
 async def test_an_agent_whose_primary_aws_took_waits_for_the_next(agent: OneAgent) -> None:
     epoch = (await agent.state()).epoch
     await agent.terminated(SECOND, reason=TerminationReason.AWS_TERMINATION)

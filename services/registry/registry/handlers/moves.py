@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from chassis.transaction import Tx
-from registry.store import agents
+from registry.store import agents, instances
 from registry.store import moves as store
+from registry.store.states import Row
 from spotkeeper_contracts.commands import (
     CommandFinished,
     CommandQueued,
@@ -12,7 +13,9 @@ from spotkeeper_contracts.commands import (
     CommandType,
     Trigger,
 )
-from spotkeeper_contracts.replicas import ReplicaChanged, ReplicaStatus
+from spotkeeper_contracts.instances import Instance
+from spotkeeper_contracts.replicas import Replica, ReplicaChanged, ReplicaStatus
+from spotkeeper_contracts.values import InstanceStatus
 
 REPORT_WITHIN = timedelta(minutes=10)
 """For so long after a switch's command the report of the switch may still come."""
@@ -60,8 +63,11 @@ async def command_finished(event: CommandFinished, tx: Tx) -> None:
 async def replica_changed(event: ReplicaChanged, tx: Tx) -> None:
     """A replica that lives may be, or become, an instance of the agent."""
     replica = event.replica
-    if await agents.agent_for_update(tx.db, event.agent_id, event.client_id) is None:
+    agent = await agents.agent_for_update(tx.db, event.agent_id, event.client_id)
+    if agent is None:
         return
+    if replica.instance_id is not None:
+        await _keep_instance(replica, replica.instance_id, agent, tx)
     if replica.status not in COMING and replica.status is not ReplicaStatus.READY:
         await store.close(tx.db, event.agent_id, replica.replica_id)
         return
@@ -77,3 +83,12 @@ async def replica_changed(event: ReplicaChanged, tx: Tx) -> None:
         opened_at=event.at,
         expires_at=tx.now + LAUNCH_WITHIN if coming else tx.now,
     )
+
+
+async def _keep_instance(replica: Replica, instance_id: str, agent: Row, tx: Tx) -> None:
+    """Keep a replica's instance, which need not register before it is promoted or is gone."""
+    if await instances.instance(tx.db, agent["id"], instance_id) is not None:
+        return
+    told = replica.model_dump(include={"instance_type", "mode", "pool_id", "az", "region"})
+    instance = Instance(instance_id=instance_id, **told)
+    await instances.save(tx.db, agent, instance, InstanceStatus.STANDBY, at=tx.now)

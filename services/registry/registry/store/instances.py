@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
-from registry.tables import agents, instances, open_moves
+from registry.tables import agents, instances
 from spotkeeper_contracts.instances import Instance, ZombieReason
 from spotkeeper_contracts.values import InstanceStatus
 
@@ -109,25 +109,17 @@ _left_earlier = and_(
     tuple_(_other.c.first_seen_at, _other.c.agent_id)
     < tuple_(instances.c.first_seen_at, instances.c.agent_id),
 )
-_IS_ANOTHERS = or_(
-    exists(
-        select(1).where(
-            _other.c.instance_id == instances.c.instance_id,
-            _other.c.agent_id != instances.c.agent_id,
-            or_(
-                _other.c.status == InstanceStatus.PRIMARY.value,
-                _other.c.status == InstanceStatus.STANDBY.value,
-                _other.c.status == InstanceStatus.SUPERSEDED.value,
-                _left_earlier,
-            ),
-        )
-    ),
-    exists(  # A replica that lives need not have registered.
-        select(1).where(
-            open_moves.c.instance_id == instances.c.instance_id,
-            open_moves.c.agent_id != instances.c.agent_id,
-        )
-    ),
+_IS_ANOTHERS = exists(
+    select(1).where(
+        _other.c.instance_id == instances.c.instance_id,
+        _other.c.agent_id != instances.c.agent_id,
+        or_(
+            _other.c.status == InstanceStatus.PRIMARY.value,
+            _other.c.status == InstanceStatus.STANDBY.value,
+            _other.c.status == InstanceStatus.SUPERSEDED.value,
+            _left_earlier,
+        ),
+    )
 )
 _LEFT_BEHIND = Query(
     select(instances)
