@@ -214,6 +214,16 @@ async def test_a_notice_without_a_replica_sends_the_agent_on_demand(agent: OneAg
     assert (await event(agent))[2:] == ("switch_to_ondemand", "success")
 
 
+async def test_who_is_on_its_way_on_demand_gets_no_replica_as_well(agent: OneAgent) -> None:
+    await agent.notice()
+    assert await agent.rebalance() == ("no_action", None)
+    [command] = await agent.lease()
+    assert command.command_type == "switch"
+    assert (await event(agent))[1:] == ("termination_notice", "switch_to_ondemand", "pending")
+    await agent.report(command.command_id, status="failed")
+    assert (await agent.rebalance())[0] == "replica_created"
+
+
 @pytest.mark.parametrize("how", ["deleted", "failed", "gone"])
 async def test_a_notice_has_an_answer_even_if_the_replica_is_lost(
     agent: OneAgent, how: str

@@ -42,16 +42,18 @@ async def recommend_rebalance(request: RecommendRebalance, tx: Tx) -> RebalanceA
         if row["expires_at"] > tx.now
     ]
     live = await replicas.live(tx.db, agent.id, agent.client_id)
+    leaves = any(row["action"] == Action.SWITCH_TO_ONDEMAND for row in known)
     action, replica_id = rules.answer_to_rebalance(
         agent.state.config,
         [replicas.standby_of(row) for row in live],
         awaited=[row["replica_id"] for row in known],
+        leaves=leaves,
     )
     if action is RebalanceAction.REPLICA_CREATED and replica_id is None:
         pool = await safest(agent, tx)
         row = await create_replica(agent, tx, kind=ReplicaKind.EMERGENCY, pool=pool)
         replica_id = row["id"]
-    if all(row["kind"] != EmergencyType.REBALANCE_RECOMMENDATION for row in known):
+    if not leaves and all(row["kind"] != EmergencyType.REBALANCE_RECOMMENDATION for row in known):
         await _open_rebalance(request, agent, action, replica_id, tx)
     await settle(agent, tx)
     return RebalanceAnswer(action_taken=action, replica_id=replica_id)

@@ -63,12 +63,16 @@ ACTION_OF: Mapping[RebalanceAction, Action] = {
 
 
 def answer_to_rebalance(
-    config: AgentConfig, live: Sequence[Standby], *, awaited: Sequence[UUID | None]
+    config: AgentConfig,
+    live: Sequence[Standby],
+    *,
+    awaited: Sequence[UUID | None],
+    leaves: bool = False,
 ) -> tuple[RebalanceAction, UUID | None]:
     """What is done when AWS recommends to leave, and the replica that it is done with.
 
-    `awaited` are the replicas that open emergencies rely on. A replica that is to be created has
-    no id yet.
+    `awaited` are the replicas that open emergencies rely on; `leaves` tells that one sends the
+    agent on demand. A replica that is to be created has no id yet.
     """
     launched = standby.best(live)
     if launched is not None:
@@ -76,7 +80,7 @@ def answer_to_rebalance(
     launching = next((one.id for one in live if one.id in awaited), None)
     if launching is not None:
         return RebalanceAction.REPLICA_CREATED, launching
-    if not (config.enabled and config.auto_create_replica):
+    if leaves or not (config.enabled and config.auto_create_replica):
         return RebalanceAction.NO_ACTION, None
     return RebalanceAction.REPLICA_CREATED, None
 
