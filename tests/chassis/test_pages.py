@@ -31,7 +31,7 @@ values = st.recursive(
 @given(cursor=st.text() | values.map(encoded))
 @example(cursor=encoded(["events", "0001-01-01T00:00:00+23:59", SOME_ID]))
 @example(cursor=encoded(["events", "9999-12-31T23:59:59-23:59", SOME_ID]))
-@example(cursor=encoded(["events", "2024-11-26T10:00:00", SOME_ID]))
+@example(cursor=encoded(["events", "2024-11-26T10:00:00+00:00", SOME_ID]))
 def test_any_text_is_a_moment_in_utc_or_refused(cursor: str) -> None:
     try:
         place = EVENTS.position(cursor)
@@ -50,6 +50,12 @@ def test_a_cursor_leads_back_to_the_place_it_was_made_for(at: datetime, id: UUID
 def test_the_last_page_has_no_cursor() -> None:
     row = {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "id": UUID(int=1)}
     assert EVENTS.next_cursor([row], limit=1) is None
+
+
+@pytest.mark.parametrize("at", ["2024-11-26", "2024-11-26T10:00:00", "2024-11-26T12:00:00+02:00"])
+def test_a_cursor_that_no_page_ended_with_is_refused(at: str) -> None:
+    with pytest.raises(Refused):
+        EVENTS.position(encoded(["events", at, SOME_ID]))
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:

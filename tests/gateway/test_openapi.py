@@ -60,6 +60,23 @@ def test_every_operation_under_api_tells_its_errors(
         assert {"400", "413", "415"} <= statuses
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("get", "/config", {"ETag", "X-Config-Version", "X-Outcome"}),
+        ("patch", "/config", {"ETag", "X-Config-Version"}),
+        ("post", "/heartbeat", {"ETag", "X-Config-Version", "X-Outcome"}),
+        ("get", "/statistics", {"X-As-Of", "X-Outcome"}),
+        ("get", "/events", {"X-Next-Cursor", "X-Outcome"}),
+        ("post", "/decide", {"X-Outcome"}),
+    ],
+)
+def test_a_success_tells_of_its_headers(method: str, path: str, told: set[str]) -> None:
+    operation = DOCUMENT["paths"][f"/api/agents/{{agent_id}}{path}"][method]
+    headers = set(operation["responses"]["200"]["headers"])
+    assert headers == told | {"X-Request-ID", "X-Agent-Epoch"}
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))

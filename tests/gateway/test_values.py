@@ -32,9 +32,10 @@ def test_a_caller_that_has_another_version_is_not(tag: str) -> None:
 def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
     assert expected_version(None, 5) is None
     assert expected_version('"4"', 5) == 4
-    with pytest.raises(Refused) as refused:
-        expected_version('"tag"', 5)
-    assert refused.value.refusal.status == 412
+    for tag in ('"tag"', '""', 'W/""', "W/", ",", ""):
+        with pytest.raises(Refused) as refused:
+            expected_version(tag, 5)
+        assert refused.value.refusal.status == 412
 
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)

@@ -229,7 +229,7 @@ async def test_the_trail_is_paged_newest_first(agent: OneAgent) -> None:
 
 
 @pytest.mark.parametrize("kind", [ListAgents, ListEvents, ListConfigHistory])
-@pytest.mark.parametrize("cursor", ["", "nonsense", "MTczMjYxNTIwMC4w", "-1", "1e3"])
+@pytest.mark.parametrize("cursor", ["", "nonsense", "MTczMjYxNTIwMC4w", "-1", "1e3", "0", "٣"])
 async def test_a_cursor_that_is_none_of_ours_is_refused(
     agent: OneAgent, kind: type[Request], cursor: str
 ) -> None:

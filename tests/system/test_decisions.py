@@ -83,6 +83,8 @@ async def test_with_auto_switch_off_the_recommendation_shows_and_nothing_moves(
 async def test_reports_and_notices_move_the_risk(agent: Agent) -> None:
     nothing = await agent.get("switch-recommendation")
     assert nothing.headers["X-Outcome"] == "no-data"
+    elsewhere = await agent.get("switch-recommendation", headers={"X-Instance-Id": "i-other"})
+    assert elsewhere.headers["X-Outcome"] == "not-primary"
     report = {
         "instance_type": "t3.medium",
         "region": "us-east-1",

@@ -31,10 +31,11 @@ class Pages:
         if cursor is None:
             return None
         try:
-            name, at, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-            if name != self.name:
-                raise ValueError(name)
-            return Position(datetime.fromisoformat(at).astimezone(UTC), UUID(id))
+            _, at, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+            position = Position(datetime.fromisoformat(at).astimezone(UTC), UUID(id))
+            if cursor != self._cursor(position):
+                raise ValueError(cursor)
+            return position
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             details = {"cursor": ["Not a cursor of this list"]}
             raise Refused("VALIDATION_FAILED", "Validation failed", 400, details) from error
@@ -44,5 +45,8 @@ class Pages:
         if len(rows) <= limit:
             return None
         last = rows[limit - 1]
-        text = json.dumps([self.name, last[self.at].isoformat(), str(last["id"])])
+        return self._cursor(Position(last[self.at], last["id"]))
+
+    def _cursor(self, position: Position) -> str:
+        text = json.dumps([self.name, position.at.isoformat(), str(position.id)])
         return base64.urlsafe_b64encode(text.encode()).decode()

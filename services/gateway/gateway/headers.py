@@ -3,6 +3,9 @@
 from gateway.errors import VERSION_MISMATCH
 from spotkeeper_contracts.configs import AgentConfig
 
+OF_CONFIG = ("ETag", "X-Config-Version")
+"""The names of the headers that tell an agent's config apart from its other versions."""
+
 
 def config_headers(config: AgentConfig, epoch: int) -> dict[str, str]:
     """What every answer that concerns an agent's config carries."""
@@ -19,10 +22,10 @@ def matches(if_none_match: str | None, version: int) -> bool:
 def expected_version(if_match: str | None, current: int) -> int | None:
     """The version that the caller insists on, if any; raises `Refused` with 412.
 
-    Of several it is the current one, if that is among them.
+    Of several it is the current one, if that is among them. A tag that is empty matches none.
     """
     tags = _tags(if_match)
-    if not tags or "*" in tags:
+    if if_match is None or "*" in tags:
         return None
     versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) < 10]
     if not versions:

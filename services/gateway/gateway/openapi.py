@@ -59,6 +59,7 @@ _ERROR_SCHEMA = {
 }
 _EXAMPLE_OF_INVALID = {"instance_id": ["Missing required field"]}
 _RETRIABLE = (429, 503, 504)
+_EPOCH = "Which epoch the agent is in; a change of its primary begins a new one."
 
 ALWAYS = (
     errors.METHOD_NOT_ALLOWED,
@@ -100,6 +101,14 @@ def responses_of(problems: Iterable[Problem]) -> dict[int | str, dict[str, Any]]
         if problem not in by_status.setdefault(problem.status, []):
             by_status[problem.status].append(problem)
     return {status: _response(status, by_status[status]) for status in sorted(by_status)}
+
+
+def headers_of_success(route: APIRoute, tells: Iterable[str], *, fenced: bool) -> dict[str, Any]:
+    """The headers of a route's success: those that it tells, and those that all reads may tell."""
+    told = {name: _TOLD[name] for name in tells}
+    if fenced and "{agent_id}" in route.path and "GET" in (route.methods or set()):
+        told.setdefault("X-Outcome", _TOLD["X-Outcome"])
+    return told
 
 
 def security_of(audience: Audience) -> list[dict[str, list[str]]]:
@@ -148,10 +157,19 @@ def _headers_of(path: str) -> dict[str, Any]:
     """The headers of every response of a path."""
     headers = {"X-Request-ID": _header("The request's id: the caller's own, or a new one.", "r-1")}
     if "{agent_id}" in path:
-        text = "Which epoch the agent is in; a change of its primary begins a new one."
-        headers["X-Agent-Epoch"] = _header(text, "1")
+        headers["X-Agent-Epoch"] = _TOLD["X-Agent-Epoch"]
     return headers
 
 
 def _header(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+_TOLD = {
+    "ETag": _header("The config's version, for `If-Match` and `If-None-Match`.", '"5"'),
+    "X-Config-Version": _header("The version of the agent's config.", "5"),
+    "X-Agent-Epoch": _header(_EPOCH, "1"),
+    "X-Next-Cursor": _header("In CSV, the cursor of the next page, if there is one.", "WyJ…"),
+    "X-As-Of": _header("When what is told was so.", "2024-11-26T10:00:00Z"),
+    "X-Outcome": _header("A word for a 200 that is no plain yes; absent otherwise.", "not-primary"),
+}

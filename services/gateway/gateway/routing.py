@@ -4,7 +4,7 @@ The order is the contract's: token, role, rate, agent, instance, then the body. 
 call it with `@open_to(…)`; all else follows from its path, its method and its body.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -20,7 +20,7 @@ from gateway.calls import AskOnce
 from gateway.errors import Problem
 from gateway.heads import Head
 from gateway.heartbeats import NOT_PRIMARY
-from gateway.openapi import problems_of, responses_of, security_of
+from gateway.openapi import headers_of_success, problems_of, responses_of, security_of
 from gateway.running import Gateway
 from gateway.views import KnownAgent
 from spotkeeper_contracts import Refused
@@ -29,15 +29,15 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def open_to(
-    audience: Audience, *problems: Problem, fenced: bool = True
+    audience: Audience, *problems: Problem, fenced: bool = True, tells: Sequence[str] = ()
 ) -> Callable[[Endpoint], Endpoint]:
-    """Declare who may call a route, and the problems that are its own.
+    """Declare who may call a route, and the problems and headers (`tells`) that are its own.
 
     A fenced route looks at `X-Instance-Id`; one that is not decides for itself.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
-        endpoint.__dict__.update(audience=audience, problems=problems, fenced=fenced)
+        endpoint.__dict__.update(audience=audience, problems=problems, fenced=fenced, tells=tells)
         return endpoint
 
     return declare
@@ -66,6 +66,9 @@ class ContractRoute(APIRoute):
             **responses_of([*problems_of(self, self.audience, fenced=self.fenced), *own]),
             **self.responses,
         }
+        tells: Sequence[str] = endpoint.__dict__["tells"]
+        success = self.responses.setdefault(self.status_code or 200, {})
+        success["headers"] = headers_of_success(self, tells, fenced=self.fenced)
 
     # FastAPI types a coroutine; an awaitable does.
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
@@ -95,7 +98,7 @@ class ContractRoute(APIRoute):
                 response.headers.setdefault("X-Agent-Epoch", str(agent.state.epoch))
                 reads = self.fenced and request.method == "GET"
                 if reads and not agent.is_primary(head.instance_id):
-                    response.headers.setdefault("X-Outcome", NOT_PRIMARY)
+                    response.headers["X-Outcome"] = NOT_PRIMARY
             return response
 
         return checked

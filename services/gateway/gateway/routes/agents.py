@@ -21,7 +21,7 @@ from gateway.calls import (
     OwnAgent,
     Running,
 )
-from gateway.headers import config_headers
+from gateway.headers import OF_CONFIG, config_headers
 from gateway.routing import open_to, router
 from gateway.values import Done, with_example
 from gateway.views import KnownAgent
@@ -82,7 +82,7 @@ class ShutdownBody(BaseModel):
 
 
 @routes.get("/api/agents", operation_id="list_agents")
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=("X-As-Of",))
 async def list_agents(
     caller: CurrentCaller,
     ask: Ask,
@@ -110,7 +110,7 @@ async def list_agents(
 
 
 @routes.get("/api/agents/{agent_id}", operation_id="get_agent", response_model=AgentBody)
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=(*OF_CONFIG, "X-As-Of"))
 async def get_agent(agent: OwnAgent, ask: Ask, gateway: Running, out: Response) -> AgentDetail:
     """One agent as its owner knows it now."""
     id, client_id = agent.state.agent_id, agent.state.client_id

@@ -115,7 +115,7 @@ class CommandsBody(BaseModel):
     operation_id="fetch_pending_commands",
     responses={200: {"content": {"application/json": {"example": shown([_COMMAND])}}}},
 )
-@open_to(AGENTS, fenced=False)
+@open_to(AGENTS, fenced=False, tells=("X-Outcome",))
 async def fetch_pending_commands(
     request: Request,
     agent: OwnAgent,

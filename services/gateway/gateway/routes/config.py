@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, Strict
 from gateway.auth import EVERYONE, OPERATORS
 from gateway.calls import Ask, AskOnce, Cursor, Limit, OwnAgent
 from gateway.errors import INVALID_CONFIGURATION, VERSION_MISMATCH, invalid
-from gateway.headers import config_headers, expected_version, matches
+from gateway.headers import OF_CONFIG, config_headers, expected_version, matches
 from gateway.routing import open_to, router
 from gateway.values import with_example
 from spotkeeper_contracts.configs import (
@@ -162,7 +162,7 @@ class ConfigHistoryBody(BaseModel):
     response_model=ConfigBody,
     responses=NOT_MODIFIED,
 )
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=OF_CONFIG)
 async def get_config(agent: OwnAgent, if_none_match: IfNoneMatch = None) -> Response:
     """The config of an agent; agents fetch it when a heartbeat's answer tells of a new version."""
     body = ConfigBody.of(agent.state.agent_id, agent.state.config)
@@ -175,7 +175,7 @@ async def get_config(agent: OwnAgent, if_none_match: IfNoneMatch = None) -> Resp
     response_model=ReplicaConfigBody,
     responses=NOT_MODIFIED,
 )
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=OF_CONFIG)
 async def get_replica_config(agent: OwnAgent, if_none_match: IfNoneMatch = None) -> Response:
     """The settings of an agent that concern replicas."""
     body = ReplicaConfigBody(**agent.state.config.model_dump())
@@ -185,7 +185,7 @@ async def get_replica_config(agent: OwnAgent, if_none_match: IfNoneMatch = None)
 @routes.patch(
     "/api/agents/{agent_id}/config", operation_id="change_config", response_model=ConfigBody
 )
-@open_to(OPERATORS, INVALID_CONFIGURATION, VERSION_MISMATCH)
+@open_to(OPERATORS, INVALID_CONFIGURATION, VERSION_MISMATCH, tells=OF_CONFIG)
 async def change_config(
     agent: OwnAgent, patch: ConfigPatch, ask: Ask, if_match: IfMatch = None
 ) -> Response:
@@ -228,7 +228,7 @@ async def list_config_history(
     operation_id="roll_back_config",
     response_model=ConfigBody,
 )
-@open_to(OPERATORS, INVALID_CONFIGURATION, VERSION_MISMATCH)
+@open_to(OPERATORS, INVALID_CONFIGURATION, VERSION_MISMATCH, tells=OF_CONFIG)
 async def roll_back_config(
     agent: OwnAgent, body: RollbackBody, ask: AskOnce, if_match: IfMatch = None
 ) -> Response:

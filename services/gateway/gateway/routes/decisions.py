@@ -176,7 +176,7 @@ class DecisionsBody(BaseModel):
 
 
 @routes.post("/api/agents/{agent_id}/decide", operation_id="decide")
-@open_to(AGENTS)
+@open_to(AGENTS, tells=("X-Outcome",))
 async def decide(body: DecideBody, agent: OwnAgent, ask: AskOnce, out: Response) -> DecisionBody:
     """Ask the engine; the decision is kept, and nothing is switched by asking.
 
@@ -205,7 +205,7 @@ async def recommend_switch(agent: OwnAgent, ask: Ask, out: Response) -> Recommen
     response_model=DecisionsBody,
     responses=in_csv_too(COLUMNS),
 )
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=("X-Next-Cursor",))
 async def list_decisions(
     agent: OwnAgent, ask: Ask, cursor: Cursor = None, limit: Limit = 50, accept: Accept = AS_JSON
 ) -> Response:

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from gateway.auth import AGENTS
 from gateway.calls import NamedInstance, OwnAgent, Running
+from gateway.headers import OF_CONFIG
 from gateway.heartbeats import HeartbeatBody
 from gateway.routing import open_to, router
 from gateway.values import with_example
@@ -27,7 +28,7 @@ class HeartbeatAnswer(BaseModel):
     operation_id="heartbeat",
     response_model=HeartbeatAnswer,
 )
-@open_to(AGENTS, fenced=False)
+@open_to(AGENTS, fenced=False, tells=(*OF_CONFIG, "X-Outcome"))
 async def heartbeat(
     body: HeartbeatBody,
     agent: OwnAgent,

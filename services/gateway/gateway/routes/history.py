@@ -45,7 +45,7 @@ class EventsBody(BaseModel):
     response_model=EventsBody,
     responses=in_csv_too(COLUMNS),
 )
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=("X-Next-Cursor",))
 async def list_events(
     agent: OwnAgent,
     ask: Ask,

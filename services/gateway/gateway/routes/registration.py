@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 
 from gateway.auth import AGENTS
 from gateway.calls import AskOnce, CurrentCaller, Running
-from gateway.headers import config_headers
+from gateway.headers import OF_CONFIG, config_headers
 from gateway.routing import open_to, router
 from gateway.values import with_example
 from spotkeeper_contracts import ids
@@ -98,7 +98,7 @@ class RegisteredBody(BaseModel):
 
 
 @routes.post("/api/agents/register", operation_id="register_agent")
-@open_to(AGENTS)
+@open_to(AGENTS, tells=(*OF_CONFIG, "X-Agent-Epoch", "X-Outcome"))
 async def register_agent(
     body: RegistrationBody, caller: CurrentCaller, ask: AskOnce, gateway: Running, out: Response
 ) -> RegisteredBody:

@@ -62,7 +62,7 @@ class StatisticsBody(BaseModel):
 
 
 @routes.get("/api/agents/{agent_id}/statistics", operation_id="get_statistics")
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=("X-As-Of",))
 async def get_statistics(agent: OwnAgent, ask: Ask, out: Response) -> StatisticsBody:
     """How often the engine decided, what was executed and what that saved, as of `X-As-Of`."""
     told: StatisticsAnswer = await ask(GetStatistics(**agent.ids))

@@ -228,7 +228,7 @@ async def report_switch(agent: OwnAgent, body: SwitchReportBody, ask: AskOnce) -
     response_model=SwitchesBody,
     responses=in_csv_too(COLUMNS),
 )
-@open_to(EVERYONE)
+@open_to(EVERYONE, tells=("X-Next-Cursor",))
 async def list_switches(
     agent: OwnAgent,
     ask: Ask,

@@ -1,5 +1,6 @@
 """Configs and their history."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -86,7 +87,7 @@ def version_before(cursor: str | None) -> int | None:
     """The version that a cursor names; raises `Refused` with 400 if it is none of ours."""
     if cursor is None:
         return None
-    if not cursor.isdecimal() or len(cursor) > 9:
+    if not re.fullmatch("[1-9][0-9]{0,8}", cursor):
         details = {"cursor": ["Not a cursor of this list"]}
         raise Refused("VALIDATION_FAILED", "Validation failed", 400, details)
     return int(cursor)
