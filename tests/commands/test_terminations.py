@@ -96,3 +96,24 @@ async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(
     [failed] = await agent.replicas()
     assert (failed.replica_id, failed.status) == (replica.replica_id, "failed")
     assert failed.error == "The new instance is zombie"
+
+
+async def test_an_agent_that_has_left_by_itself_keeps_its_replica(agent: OneAgent) -> None:
+    replica = await agent.launched()
+    order = await agent.notice()
+    assert isinstance(order, PromoteInstance)
+    assert order.threatened_instance_id == agent.state.instance_id
+    await agent.changes(instance_id="i-elsewhere", epoch=2)
+    answer = await agent.ask(
+        RecordPromotion,
+        replica_id=order.replica_id,
+        former_instance_id="i-elsewhere",
+        emergency_id=order.emergency_id,
+        termination=True,
+        refused="The agent has moved to i-elsewhere already",
+    )
+    assert (answer.action_taken, answer.replica_id, answer.command_id) == ("no_action", None, None)
+    assert (await agent.emergencies()).emergency_mode_active is False
+    [kept] = await agent.replicas()
+    assert (kept.replica_id, kept.status) == (replica.replica_id, replica.status)
+    assert await agent.lease() == []

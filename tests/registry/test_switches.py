@@ -17,7 +17,11 @@ from spotkeeper_contracts.commands import (
     QueueSwitch,
     Trigger,
 )
-from spotkeeper_contracts.instances import InstanceBecameZombie, InstanceTerminated
+from spotkeeper_contracts.instances import (
+    InstanceBecameZombie,
+    InstanceTerminated,
+    TerminationReason,
+)
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.replicas import (
     PromoteInstance,
@@ -147,6 +151,36 @@ async def test_a_repeated_report_changes_nothing_and_a_stale_one_is_refused(
     assert await agent.state() == state
 
 
+async def test_a_switch_that_aws_interrupts_is_reported_all_the_same(agent: OneAgent) -> None:
+    queued = await agent.issue("pool-b")
+    assert await agent.register(SECOND) == "standby"
+    await agent.terminated(FIRST, reason=TerminationReason.AWS_TERMINATION)
+    with pytest.raises(Refused, match="STALE_REPORT"):
+        await agent.report("i-never", SECOND, command_id=queued.command_id)
+    timing = {"old_terminated_at": clock.now()}
+    await agent.report(FIRST, SECOND, command_id=queued.command_id, timing=timing)
+    assert agent.emitted == [AgentPromoted, AgentState]
+    assert await agent.statuses() == {FIRST: "terminated", SECOND: "primary"}
+
+
+async def test_without_an_open_switch_a_lost_agent_waits_for_its_registration(
+    agent: OneAgent,
+) -> None:
+    await agent.terminated(FIRST, reason=TerminationReason.AWS_TERMINATION)
+    with pytest.raises(Refused, match="STALE_REPORT"):
+        await agent.report(FIRST, SECOND)
+
+
+async def test_a_registration_after_a_loss_ends_what_was_meant_for_the_lost(
+    agent: OneAgent,
+) -> None:
+    await agent.issue("pool-b")
+    await agent.terminated(FIRST, reason=TerminationReason.AWS_TERMINATION)
+    assert await agent.register(SECOND) == "promoted"
+    other = await agent.issue("pool-c")
+    assert isinstance(other, QueueSwitch)
+
+
 async def test_a_standby_becomes_primary_by_the_report(agent: OneAgent) -> None:
     queued = await agent.issue("pool-b")
     assert await agent.register(SECOND) == "standby"
@@ -213,6 +247,21 @@ async def test_an_emergency_hears_of_a_promotion_that_cannot_be(agent: OneAgent)
     record = await agent.registry.handle(promotion(agent, instance=instance(FIRST), **emergency))
     assert isinstance(record, RecordPromotion)
     assert (record.refused, record.termination) == ("The new instance is zombie", True)
+    assert (await agent.state()).instance_id == SECOND
+
+
+async def test_a_rescue_comes_too_late_for_an_agent_that_has_moved(agent: OneAgent) -> None:
+    await agent.report(FIRST, "i-third")
+    emergency = {"emergency_id": UUID(int=5), "termination": True, "threatened_instance_id": FIRST}
+    record = await agent.registry.handle(promotion(agent, **emergency))
+    assert isinstance(record, RecordPromotion)
+    assert record.refused == "The agent has moved to i-third already"
+    assert (await agent.state()).instance_id == "i-third"
+    record = await agent.registry.handle(
+        promotion(agent, **{**emergency, "threatened_instance_id": "i-third"})
+    )
+    assert isinstance(record, RecordPromotion)
+    assert record.refused is None
     assert (await agent.state()).instance_id == SECOND
 
 

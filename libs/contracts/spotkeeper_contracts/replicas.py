@@ -132,8 +132,9 @@ class PromoteReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer
 class PromoteInstance(Request, topic=REGISTRY_REQUESTS, reply=ReplicaAnswer):
     """Make an instance the primary under the agent's lock, then let commands record it.
 
-    The former primary becomes a zombie if `demote_old_primary`, else it is superseded. Asked by
-    commands alone.
+    The former primary becomes a zombie if `demote_old_primary`, else it is superseded. With a
+    `threatened_instance_id` the agent stays where it is if that is another instance by now. Asked
+    by commands alone.
     """
 
     agent_id: UUID
@@ -144,6 +145,7 @@ class PromoteInstance(Request, topic=REGISTRY_REQUESTS, reply=ReplicaAnswer):
     demote_old_primary: bool = True
     emergency_id: UUID | None = None
     termination: Annotated[bool, Field(description="Answered as a termination notice.")] = False
+    threatened_instance_id: InstanceId | None = None
 
 
 class RecordPromotion(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):

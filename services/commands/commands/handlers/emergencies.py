@@ -9,7 +9,7 @@ from commands.handlers.found import Held, agent_to_change
 from commands.handlers.orders import queue_emergency_switch
 from commands.handlers.settling import settle
 from commands.handlers.standbys import create_replica, safest, stand_down
-from commands.handlers.threats import answer_to_notice, open_emergency, promotion
+from commands.handlers.threats import answer_to_notice, open_emergency, rescue
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome
 from commands.store import contexts, replicas
@@ -96,7 +96,8 @@ async def announce_termination(
     await _give_up(request.instance_id, rows.values(), tx)
     await settle(agent, tx)
     if replica_id is not None and action is TerminationAction.REPLICA_PROMOTED:
-        return promotion(rows[replica_id], emergency_id=emergency_id, termination=True)
+        emergency = {"id": emergency_id, "instance_id": request.instance_id}
+        return rescue(rows[replica_id], emergency, termination=True)
     noticed = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
     assert noticed is not None
     return answer_to_notice(noticed)
@@ -143,7 +144,8 @@ async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | Pro
     if known["action"] == Action.REPLICA_PROMOTED and known["closed_at"] is None:
         replica = await replicas.replica(tx.db, agent.id, agent.client_id, known["replica_id"])
         assert replica is not None
-        return promotion(replica, emergency_id=known["emergency_id"], termination=True)
+        emergency = {"id": known["emergency_id"], "instance_id": known["instance_id"]}
+        return rescue(replica, emergency, termination=True)
     return answer_to_notice(known)
 
 

@@ -12,7 +12,7 @@ from commands.handlers.standbys import (
     safest,
     stand_down,
 )
-from commands.handlers.threats import close_emergency, promotion
+from commands.handlers.threats import close_emergency, rescue
 from commands.rules import emergencies as rules
 from commands.rules import lifecycle, standby
 from commands.rules.emergencies import Action, Outcome
@@ -91,7 +91,7 @@ async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
         replica = await replicas.replica(tx.db, agent.id, agent.client_id, row["replica_id"])
         assert replica is not None
         await emergencies.act(tx.db, agent.id, row["id"], Action.REPLICA_PROMOTED)
-        tx.emit(promotion(replica, emergency_id=row["id"]))
+        tx.emit(rescue(replica, row))
     return True
 
 

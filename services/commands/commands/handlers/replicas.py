@@ -40,6 +40,10 @@ from spotkeeper_contracts.replicas import (
     ReportReplicaSync,
 )
 
+NOTHING_TO_DO = TerminationAnswer(
+    action_taken=TerminationAction.NO_ACTION, replica_id=None, command_id=None
+)
+
 
 async def list_replicas(request: ListReplicas, tx: Tx) -> ReplicaList:
     """All replicas of the agent, newest first."""
@@ -175,14 +179,21 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
 async def _record_refusal(
     request: RecordPromotion, agent: Held, row: Row, tx: Tx
 ) -> ReplicaAnswer | TerminationAnswer:
-    """Give up a replica that cannot take over; its emergency goes on without it."""
-    if row["status"] not in standby.ENDED:
+    """Give up a replica that cannot take over; its emergency goes on without it.
+
+    Where the agent has left the threatened instance by itself, there is nothing to be done.
+    """
+    assert request.emergency_id is not None, "an emergency asked for the promotion"
+    threat = await emergencies.emergency(tx.db, agent.id, agent.client_id, request.emergency_id)
+    has_left = agent.state.instance_id not in (None, threat["instance_id"])
+    if not has_left and row["status"] not in standby.ENDED:
         failed = ReplicaStatus.FAILED
         await stand_down(row, tx, status=failed, error=request.refused)
-        await settle(agent, tx)
+    await settle(agent, tx)
     if not request.termination:
         return _answer(await _replica(agent, request.replica_id, tx))
-    assert request.emergency_id is not None, "a notice asked for the promotion"
+    if has_left:
+        return NOTHING_TO_DO.model_copy(update={"revision": request.agent.revision})
     told = await emergencies.emergency(tx.db, agent.id, agent.client_id, request.emergency_id)
     return answer_to_notice(told, revision=request.agent.revision)
 

@@ -85,15 +85,21 @@ def answer_to_notice(notice: Row, *, revision: int | None = None) -> Termination
     )
 
 
-def promotion(
-    replica: Row, *, emergency_id: UUID | None = None, termination: bool = False
-) -> PromoteInstance:
+def rescue(replica: Row, emergency: Row, *, termination: bool = False) -> PromoteInstance:
+    """The order to promote a replica unless the agent has left the threatened instance."""
+    told = {
+        "emergency_id": emergency["id"],
+        "threatened_instance_id": emergency["instance_id"],
+        "termination": termination,
+    }
+    return promotion(replica).model_copy(update=told)
+
+
+def promotion(replica: Row) -> PromoteInstance:
     """The order to make a replica's instance the primary."""
     return PromoteInstance(
         agent_id=replica["agent_id"],
         client_id=replica["client_id"],
         replica_id=replica["id"],
         instance=instance_of(replica),
-        emergency_id=emergency_id,
-        termination=termination,
     )

@@ -97,6 +97,8 @@ async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
 
 async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
     epoch, previous = former["epoch"] + 1, former["instance_id"]
+    if previous is None:  # What was under way was meant for the instance that is gone.
+        await moves.close_switches(tx.db, request.agent_id)
     await _make_primary(request, former, tx)
     settled = _settled(
         request.registration, epoch=epoch, registered_at=former["registered_at"], at=tx.now

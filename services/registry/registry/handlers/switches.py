@@ -87,11 +87,12 @@ async def report_switch(request: ReportSwitch, tx: Tx) -> RecordSwitch | Done:
         tx.db, request.agent_id, report.command_id, old=old.instance_id, new=new.instance_id
     ):
         return Done(revision=agent["revision"])
-    if old.instance_id != agent["instance_id"]:
+    is_lost = await _is_lost(agent, old, tx)
+    if old.instance_id != agent["instance_id"] and not is_lost:
         raise Refused("STALE_REPORT", "The old instance is not the agent's primary", 409)
     await _assert_can_be_primary(agent, new, tx)
 
-    ended = report.timing.old_terminated_at is not None
+    ended = report.timing.old_terminated_at is not None and not is_lost
     is_gone = ended and config_of(agent).auto_terminate_enabled
     status = InstanceStatus.TERMINATED if is_gone else InstanceStatus.ZOMBIE
     switch_id = tx.new_id()
@@ -131,6 +132,7 @@ async def promote_instance(request: PromoteInstance, tx: Tx) -> RecordPromotion:
     former = agent["instance_id"]
     if request.instance.instance_id != former:
         try:
+            _assert_is_threatened(request, former)
             await _assert_can_be_primary(agent, request.instance, tx)
         except Refused as refused:
             if request.emergency_id is None:
@@ -198,6 +200,23 @@ async def _change_primary(
             )
         )
     return moved
+
+
+async def _is_lost(agent: Row, old: Instance, tx: Tx) -> bool:
+    """Whether AWS took the instance away in the middle of the switch that leaves it."""
+    if agent["instance_id"] is not None:
+        return False
+    if await moves.open_switch(tx.db, agent["id"], at=tx.now) is None:
+        return False
+    known = await instances.instance(tx.db, agent["id"], old.instance_id)
+    return known is not None and known["status"] == InstanceStatus.TERMINATED
+
+
+def _assert_is_threatened(request: PromoteInstance, primary: str | None) -> None:
+    """Raise `Refused` if the agent has left the instance that it was to be saved from."""
+    threatened = request.threatened_instance_id
+    if threatened is not None and primary not in (None, threatened):
+        raise Refused("STALE_REPORT", f"The agent has moved to {primary} already", 409)
 
 
 async def _assert_can_be_primary(agent: Row, new: Instance, tx: Tx) -> None:
