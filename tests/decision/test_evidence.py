@@ -58,6 +58,18 @@ async def test_a_notice_and_the_end_of_its_instance_are_one_interruption(agent: 
     assert await notices(agent) == [1, 1, 1, 1]
 
 
+async def test_an_interruption_counts_where_the_agent_itself_says_that_it_runs(
+    agent: OneAgent,
+) -> None:
+    await agent.decides(current_pool="us-east-1a-pool-9")
+    later(hours=2)
+    await agent.is_noticed()
+    assert await notices(agent, "us-east-1a-pool-9") == [1, 1, 1, 1]
+    assert await notices(agent) == [0, 0, 0, 0]
+    assert await hours_run(agent, "us-east-1a-pool-9") == pytest.approx([1, 2, 2, 2], abs=0.01)
+    assert sum(await hours_run(agent)) == pytest.approx(0, abs=0.01)
+
+
 async def test_the_end_that_is_told_before_its_notice_is_the_same_interruption(
     agent: OneAgent,
 ) -> None:

@@ -40,6 +40,15 @@ def test_the_cheaper_choice_that_was_refused_is_named_with_its_gate() -> None:
     )
 
 
+def test_a_limit_that_is_missed_by_little_does_not_seem_to_be_kept() -> None:
+    reason = reason_for(decided(pool("a", 0.5), pool("b", 0.3), hours_in_pool=1.999999))
+    assert reason.endswith("min_pool_duration_hours is 1.999999 where the limit is 2")
+
+
+def test_nothing_costs_less_than_nothing() -> None:
+    assert "at 0 USD per hour" in reason_for(decided(pool("a", -0.0)))
+
+
 def test_an_agent_that_may_not_leave_hears_why_it_should() -> None:
     reason = reason_for(decided(pool("a", 0.5, 0.6), planned_moves=10))
     assert reason.startswith("Staying at 0.5 USD per hour though risk_threshold is 0.6")

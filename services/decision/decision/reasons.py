@@ -62,7 +62,7 @@ def _cheapest_refused(decision: Decision) -> Choice | None:
 
 
 def _price(choice: Choice) -> str:
-    return f"{choice.price:.5g} USD per hour"
+    return f"{choice.price + 0.0:.5g} USD per hour"  # There is a zero below zero, too.
 
 
 def _risk(choice: Choice) -> str:
@@ -76,4 +76,7 @@ def _broken(choice: Choice) -> str:
 
 
 def _told(gate: Gate) -> str:
-    return f"{gate.name} is {gate.value:.4g} where the limit is {gate.limit:.4g}"
+    value, limit = f"{gate.value:.4g}", f"{gate.limit:.4g}"
+    if value == limit:  # What breaks a limit by so little must not seem to keep it.
+        value, limit = f"{gate.value:.10g}", f"{gate.limit:.10g}"
+    return f"{gate.name} is {value} where the limit is {limit}"

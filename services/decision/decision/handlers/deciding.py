@@ -7,7 +7,7 @@ from chassis.transaction import Tx
 from decision import acting, metrics, records
 from decision.engine import EngineDown
 from decision.handlers.asking import Market, question_about
-from decision.handlers.found import Known, agent_to_change, agent_to_read
+from decision.handlers.found import Known, agent_to_change, agent_to_read, follow
 from decision.handlers.models import engine_of_now
 from decision.questions import Answer
 from decision.records import DEGRADED
@@ -143,17 +143,15 @@ async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
     )
     metrics.PRICES_RECORDED.labels("decide").inc(kept)
     since = tx.now - timedelta(hours=told.metrics.uptime_hours)
-    await contexts.change(
-        tx.db,
-        agent.id,
-        ondemand_price=market.ondemand_price,
-        told={
-            "registered_at": agent.registered_at,
-            "pool_id": market.here,
-            "running_since": since.isoformat(),
-            "at": tx.now.isoformat(),
-        },
-    )
+    told_now = {
+        "registered_at": agent.registered_at,
+        "pool_id": market.here,
+        "running_since": since.isoformat(),
+        "at": tx.now.isoformat(),
+    }
+    await contexts.change(tx.db, agent.id, ondemand_price=market.ondemand_price, told=told_now)
+    if market.here != agent.pool_id:
+        await follow(agent.told_anew(told_now), tx)
 
 
 async def _latest_market(agent: Known, tx: Tx) -> Market | None:

@@ -1,5 +1,6 @@
 """The agent that a message speaks of, as the newest of all that was told of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,6 +67,10 @@ class Known:
         told: dict[str, Any] | None = self.row["told"] if self.row else None
         return told if told and told["registered_at"] == self.registered_at else None
 
+    def told_anew(self, told: Mapping[str, Any]) -> "Known":
+        """The same agent after a decide request that told this."""
+        return Known({**(self.row or {}), "told": told}, self.state)
+
     @property
     def pool_id(self) -> str | None:
         """The spot pool that it runs in, by all that is known; None on demand."""
@@ -113,7 +118,7 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Known:
                 await contexts.change(tx.db, state.agent_id, ondemand_price=None)
                 row = {**row, "ondemand_price": None}
             known = Known(row, state)
-            await _follow(known, tx)
+            await follow(known, tx)
     assert known is not None, f"agent {state.agent_id} belongs to another client"
     return known
 
@@ -143,11 +148,10 @@ def _existing(agent: Known) -> Known:
     return agent
 
 
-async def _follow(agent: Known, tx: Tx) -> None:
-    """Note which instance runs in which spot pool, and since when."""
-    state = agent.state
+async def follow(agent: Known, tx: Tx) -> None:
+    """Note which instance runs in which spot pool, by all that is known, and since when."""
+    state, pool_id = agent.state, agent.pool_id
     runs = state.instance_id is not None and not state.deleted and state.status not in GONE
-    pool_id = state.current_pool_id if state.current_mode is PurchaseMode.SPOT else None
     stay = await evidence.open_stay(tx.db, agent.id, agent.client_id)
     there = (state.instance_id, pool_id) if runs and pool_id is not None else None
     if there == (stay and (stay["instance_id"], stay["pool_id"])):
