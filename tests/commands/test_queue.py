@@ -42,6 +42,14 @@ async def test_a_queued_switch_is_fetched_with_its_conditions(agent: OneAgent) -
     assert agent.told_of_queue() == (0, None)
 
 
+async def test_a_switch_expects_its_agent_in_the_pool_that_the_decision_named(
+    agent: OneAgent,
+) -> None:
+    await agent.queue(expected_pool="us-east-1a-pool-9")
+    [command] = await agent.lease()
+    assert command.parameters.expected_pool == "us-east-1a-pool-9"
+
+
 async def test_the_most_urgent_comes_first_and_of_equals_the_oldest(agent: OneAgent) -> None:
     normal, first, second = [await agent.queue(priority=p) for p in (25, 75, 75)]
     assert agent.told_of_queue() == (3, 75)

@@ -7,7 +7,7 @@ from chassis.testing import Scene, example
 from spotkeeper_contracts.commands import Command, CommandFinished, CommandQueued, Trigger
 from spotkeeper_contracts.decisions import DecisionMade, GetStatistics
 from spotkeeper_contracts.switches import GetSwitchStatistics, IssueSwitch
-from tests.decision.fleet import THERE, OneAgent, later
+from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ async def test_deciding_issues_nothing_but_the_loop_does(agent: OneAgent) -> Non
     assert isinstance(issued, IssueSwitch)
     assert (issued.target_pool, issued.target_mode) == (THERE, "spot")
     assert (issued.trigger, issued.urgent) == (Trigger.AUTOMATIC, False)
+    assert issued.expected_pool == HERE
     assert issued.max_price == pytest.approx(0.0104)
     assert issued.confidence is not None
 

@@ -65,6 +65,13 @@ async def test_the_gate_says_no_in_the_documented_words(agent: OneAgent) -> None
     )
 
 
+async def test_the_pool_that_a_switch_leaves_is_handed_on(agent: OneAgent) -> None:
+    told = {"target_pool": "pool-b", "target_mode": "spot", "expected_pool": "pool-a"}
+    queued = await agent.ask(IssueSwitch, **told)
+    assert isinstance(queued, QueueSwitch)
+    assert queued.expected_pool == "pool-a"
+
+
 async def test_one_switch_at_a_time(agent: OneAgent) -> None:
     queued = await agent.issue("pool-b")
     again = await agent.issue("pool-b")

@@ -152,6 +152,7 @@ class QueueSwitch(AgentQuestion, topic=COMMANDS_REQUESTS, reply=CommandQueuedAns
     reason: Text | None = None
     confidence: Probability | None = None
     max_price: UsdPerHour | None = None
+    expected_pool: PoolId | None = None
 
 
 class CommandsLeased(Reply):

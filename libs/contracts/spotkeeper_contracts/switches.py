@@ -19,7 +19,10 @@ from spotkeeper_contracts.values import (
 
 
 class IssueSwitch(Request, topic=REGISTRY_REQUESTS, reply=CommandQueuedAnswer):
-    """Move the agent to another pool, if its config lets it; a null pool means on demand."""
+    """Move the agent to another pool, if its config lets it; a null pool means on demand.
+
+    `expected_pool` is where the decision took the agent to be, by the name that it uses itself.
+    """
 
     agent_id: UUID
     client_id: UUID
@@ -30,6 +33,7 @@ class IssueSwitch(Request, topic=REGISTRY_REQUESTS, reply=CommandQueuedAnswer):
     reason: Text | None = None
     confidence: Probability | None = None
     max_price: UsdPerHour | None = None
+    expected_pool: PoolId | None = None
 
 
 class SwitchPricing(Value):

@@ -38,14 +38,18 @@ async def queue_command(
     reason: str | None = None,
     confidence: float | None = None,
     max_price: float | None = None,
+    expected_pool: str | None = None,
 ) -> None:
-    """Let a command wait for the agent, on the conditions that hold now."""
+    """Let a command wait for the agent, on the conditions that hold now.
+
+    `expected_pool` is its pool as it names it itself, if that is known better than by its state.
+    """
     expires_at = tx.now + tx.settings.command_life(trigger)
     parameters = Preconditions(
         trigger=trigger,
         replica_id=replica_id,
         expected_instance_id=agent.state.instance_id,
-        expected_pool=agent.state.current_pool_id,
+        expected_pool=expected_pool or agent.state.current_pool_id,
         max_price=max_price,
         not_after=expires_at,
         epoch=agent.state.epoch,

@@ -45,6 +45,7 @@ async def queue_switch(request: QueueSwitch, tx: Tx) -> CommandQueuedAnswer:
         reason=request.reason,
         confidence=request.confidence,
         max_price=request.max_price,
+        expected_pool=request.expected_pool,
     )
     await settle(agent, tx)
     return CommandQueuedAnswer(command_id=request.command_id)

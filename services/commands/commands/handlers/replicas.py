@@ -17,6 +17,7 @@ from commands.handlers.standbys import (
 )
 from commands.handlers.threats import answer_to_notice, promotion
 from commands.rules import standby
+from commands.rules.emergencies import Action
 from commands.store import emergencies, switches, zombies
 from commands.store import replicas as store
 from commands.store.rows import Row
@@ -98,6 +99,7 @@ async def delete_replica(request: DeleteReplica, tx: Tx) -> RetireInstance | Don
         raise Refused("REPLICA_ENDED", "The replica is the primary now", 409)
     if row["status"] in standby.ENDED:
         return Done()
+    await _assert_stands_by(agent, row, tx)
     ended = await change_replica(row, tx, status=ReplicaStatus.TERMINATED.value)
     await settle(agent, tx)
     return Done() if ended["instance_id"] is None else await retirement(ended, tx)
@@ -120,6 +122,7 @@ async def report_replica_status(request: ReportReplicaStatus, tx: Tx) -> Replica
         return _answer(row)
 
     if request.status in standby.ENDED:
+        await _assert_stands_by(agent, row, tx)
         await stand_down(row, tx, status=request.status, error=request.error)
     else:
         changes = _launched_as(row, instance_id) | {"status": request.status.value}
@@ -215,6 +218,14 @@ async def _replica(agent: Held, replica_id: UUID, tx: Tx) -> Row:
 def _assert_lives(row: Row) -> None:
     if row["status"] in standby.ENDED:
         raise Refused("REPLICA_ENDED", f"The replica is {row['status']} already", 409)
+
+
+async def _assert_stands_by(agent: Held, row: Row, tx: Tx) -> None:
+    """Raise `Refused` if an emergency lets the replica take over at this moment."""
+    for emergency in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id):
+        promotes = emergency["action"] == Action.REPLICA_PROMOTED
+        if promotes and emergency["replica_id"] == row["id"]:
+            raise Refused("REPLICA_ENDED", "The replica is taking over", 409)
 
 
 async def _assert_instance_is_free(agent: Held, instance_id: str | None, tx: Tx) -> None:

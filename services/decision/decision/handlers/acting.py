@@ -56,6 +56,7 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
             reason=event.reason[:REASON_LENGTH],
             confidence=event.confidence,
             max_price=event.max_price,
+            expected_pool=event.current_pool,
         )
     )
 

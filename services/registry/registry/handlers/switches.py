@@ -75,6 +75,7 @@ async def issue_switch(request: IssueSwitch, tx: Tx) -> QueueSwitch | CommandQue
         reason=request.reason,
         confidence=request.confidence,
         max_price=request.max_price,
+        expected_pool=request.expected_pool,
     )
 
 
