@@ -11,7 +11,7 @@ from commands.invariants import violations
 from spotkeeper_contracts.commands import CommandFinished
 from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.instances import RetireInstance
-from spotkeeper_contracts.replicas import DeleteReplica, PromoteInstance, ReportReplicaStatus
+from spotkeeper_contracts.replicas import DeleteReplica, PromoteInstance
 from tests.commands.fleet import OneAgent, later
 
 
@@ -186,17 +186,6 @@ async def test_a_notice_promotes_a_replica_that_is_there(agent: OneAgent) -> Non
     assert (await event(agent))[0] is False
     assert (await event(agent))[3] == "success"
     assert (await agent.emergencies()).termination_notices_24h == 1
-
-
-async def test_a_replica_that_is_taking_over_is_neither_deleted_nor_failed(
-    agent: OneAgent,
-) -> None:
-    id = (await agent.launched()).replica_id
-    await agent.notice()
-    assert await agent.refusal(DeleteReplica, replica_id=id) == "REPLICA_ENDED"
-    failed = {"replica_id": id, "status": "failed"}
-    assert await agent.refusal(ReportReplicaStatus, **failed) == "REPLICA_ENDED"
-    assert [replica.status for replica in await agent.replicas()] == ["ready"]
 
 
 async def test_a_notice_promotes_a_replica_as_soon_as_it_is_there(agent: OneAgent) -> None:

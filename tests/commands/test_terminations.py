@@ -10,7 +10,12 @@ from chassis import clock
 from chassis.testing import Scene
 from commands.rules import emergencies
 from commands.rules.emergencies import Action, Outcome, Threat
-from spotkeeper_contracts.replicas import PromoteInstance, RecordPromotion
+from spotkeeper_contracts.replicas import (
+    DeleteReplica,
+    PromoteInstance,
+    RecordPromotion,
+    ReportReplicaStatus,
+)
 from tests.commands.fleet import HOME, OneAgent, later
 from tests.commands.fleet import agent as state_of_agent
 
@@ -117,3 +122,14 @@ async def test_an_agent_that_has_left_by_itself_keeps_its_replica(agent: OneAgen
     [kept] = await agent.replicas()
     assert (kept.replica_id, kept.status) == (replica.replica_id, replica.status)
     assert await agent.lease() == []
+
+
+async def test_a_replica_that_is_taking_over_is_neither_deleted_nor_failed(
+    agent: OneAgent,
+) -> None:
+    id = (await agent.launched()).replica_id
+    await agent.notice()
+    assert await agent.refusal(DeleteReplica, replica_id=id) == "REPLICA_ENDED"
+    failed = {"replica_id": id, "status": "failed"}
+    assert await agent.refusal(ReportReplicaStatus, **failed) == "REPLICA_ENDED"
+    assert [replica.status for replica in await agent.replicas()] == ["ready"]
