@@ -11,10 +11,14 @@ ALLOCATIONS_PER_LOOK = 20_000
 """So many objects more than were freed make the collector look at the young ones (Python: 700)."""
 
 
+def look_rarely() -> None:
+    """Collect less often; before the imports, which make much and free little, it counts most."""
+    gc.set_threshold(ALLOCATIONS_PER_LOOK, 10, 10)
+
+
 def spare_what_is_loaded() -> None:
-    """Leave what is loaded by now out of every later collection, and collect less often.
+    """Leave what is loaded by now out of every later collection.
 
     It does not collect first: the little garbage of importing is not worth a tenth of a second.
     """
     gc.freeze()
-    gc.set_threshold(ALLOCATIONS_PER_LOOK, 10, 10)
