@@ -20,7 +20,7 @@ from chassis.outages import is_outage
 from chassis.outbox import Outbox
 from chassis.producer import Producer
 from chassis.query import Connection
-from chassis.settings import ServiceSettings
+from chassis.settings import RECONNECT_SECONDS, ServiceSettings
 from chassis.transaction import Delivery, Work
 from spotkeeper_contracts import MESSAGES, Kind, Message, Topic
 
@@ -102,7 +102,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await close(self._kafka)
 
     async def _start(self) -> None:
-        pause = self._settings.retry_seconds
         while True:
             self._kafka.subscribe(topics=list(self._topics), listener=self)
             try:
@@ -111,8 +110,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("no broker yet", error=str(error))
                 await close(self._kafka)
                 self._kafka = self._member()  # One that failed to start cannot start again.
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self._settings.retry_limit_seconds)
+                await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 return
 

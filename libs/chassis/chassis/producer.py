@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from chassis import metrics
 from chassis.envelope import Record
 from chassis.log import get_logger
+from chassis.settings import RECONNECT_SECONDS
 
 log = get_logger()
 
@@ -36,7 +37,6 @@ class Producer:
 
     async def start(self) -> None:
         """Connect, trying until the broker answers."""
-        pause = 0.2
         while self._kafka is None:
             kafka = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap_servers,
@@ -54,8 +54,7 @@ class Producer:
             except (KafkaError, OSError) as error:
                 log.warning("no broker yet", error=str(error))
                 await kafka.stop()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
+                await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 self._kafka = kafka
 

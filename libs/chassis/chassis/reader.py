@@ -9,11 +9,11 @@ from aiokafka.errors import KafkaError
 
 from chassis.closing import close
 from chassis.log import get_logger
+from chassis.settings import RECONNECT_SECONDS
 from spotkeeper_contracts import PARTITIONS, Topic
 
 log = get_logger()
 
-RETRY_SECONDS = 0.5
 STALLED_SECONDS = 5.0
 
 
@@ -93,7 +93,7 @@ class Reader:
             finally:
                 self._connected = False
                 await close(kafka)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _seek(self, kafka: AIOKafkaConsumer) -> None:
         """Settle where each partition is read from; an answer may come as soon as this is done."""

@@ -9,6 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "SPOTKEEPER_"
+RECONNECT_SECONDS = 0.3
+"""How often a broker that is away is looked for: that costs no more than a refused connection."""
 
 
 class FileSource(PydanticBaseSettingsSource):
