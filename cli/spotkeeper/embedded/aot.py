@@ -57,9 +57,12 @@ async def _make(cache: Path, run: Sequence[str], rehearse: Rehearse, *, log: Pat
         await rehearse(["-XX:AOTMode=record", f"-XX:AOTConfiguration={recording}"])
         flags = ["-XX:AOTMode=create", f"-XX:AOTConfiguration={recording}", f"-XX:AOTCache={made}"]
         child = Child("Kafka's AOT cache", [*run, *flags], log=log)
-        await child.start()
-        if await child.ended() != 0:
-            raise StackError(child.last_words())
+        try:
+            await child.start()
+            if await child.ended() != 0:
+                raise StackError(child.last_words())
+        finally:
+            await child.kill()
         os.replace(made, cache)
 
 
