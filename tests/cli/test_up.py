@@ -117,8 +117,8 @@ async def test_a_stack_is_made_stopped_and_started_again_with_all_it_knew(folder
 
 async def test_whatever_is_killed_comes_back(folder: Path) -> None:
     async with running_up(folder) as up:
+        assert await up.answers()
         for name in ("gateway", "registry", "heartbeat", "postgres", "kafka"):
-            assert await up.answers()
             await up.kill(name)
             await eventually(up.answers, within_seconds=120)
 
