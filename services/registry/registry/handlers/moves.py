@@ -66,11 +66,11 @@ async def replica_changed(event: ReplicaChanged, tx: Tx) -> None:
     agent = await agents.agent_for_update(tx.db, event.agent_id, event.client_id)
     if agent is None:
         return
-    if replica.instance_id is not None:
-        await _keep_instance(replica, replica.instance_id, agent, tx)
     if replica.status not in COMING and replica.status is not ReplicaStatus.READY:
         await store.close(tx.db, event.agent_id, replica.replica_id)
         return
+    if replica.instance_id is not None:
+        await _keep_instance(replica, replica.instance_id, agent, tx)
     coming = replica.status in COMING
     await store.open_move(
         tx.db,
