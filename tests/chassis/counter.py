@@ -17,6 +17,7 @@ from spotkeeper_contracts.agents import AgentShutDown, AgentState, GetAgent, Shu
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.presence import AgentWentOffline
+from spotkeeper_contracts.topics import RECORD_BYTES
 
 metadata = MetaData()
 counts = Table(
@@ -37,7 +38,12 @@ _COUNT = Query(select(counts.c.count).where(counts.c.id == bindparam("wanted")))
 
 
 async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
-    """Count; `poison` raises, `late` refuses after writing, `early` before, `slow` takes time."""
+    """Count; `poison` raises, `late` refuses after writing, `early` before, `slow` takes time.
+
+    `large` has an answer that is larger than any record.
+    """
+    if request.reason == "large":
+        raise Refused("LARGE", "x" * RECORD_BYTES, 409)
     if request.reason == "early":
         raise Refused("EARLY", "refused before writing", 409)
     if request.reason == "slow":

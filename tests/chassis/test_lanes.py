@@ -143,6 +143,29 @@ async def test_poison_harms_only_itself_and_ends_in_the_dead_letters(
         assert header(letters[0].headers, "dead_topic") == REGISTRY_REQUESTS.name
 
 
+async def test_a_crash_when_a_message_is_given_up_does_not_lose_it(
+    bus: Bus, new_key: NewKey
+) -> None:
+    key = new_key()
+    async with bus.service(die_after=f"{faults.GIVEN_UP}:1") as dying:
+        told = asyncio.create_task(bus.refusal(bus.tell(key, "poison")))
+        assert await asyncio.wait_for(dying.wait(), 30) == 137
+    async with bus.service():
+        assert await told == "INTERNAL"
+        letters = [r for r in await read(bus, DEAD_LETTERS) if str(key).encode() in r.value]
+        assert [header(letter.headers, "dead_reason") for letter in letters] == ["handler"]
+
+
+async def test_an_answer_too_large_for_a_record_holds_nobody_up(bus: Bus, new_key: NewKey) -> None:
+    key, other = new_key(), new_key()
+    async with bus.service():
+        large = asyncio.create_task(bus.refusal(bus.tell(key, "large")))
+        assert await bus.tell(other, "good") == 1
+        assert await large == "INTERNAL"
+        assert await bus.count(key) == 0
+        assert await bus.tell(key, "good") == 1
+
+
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff\xfe", b"[1]", b"x" * 1_000_000])
 async def test_an_unreadable_record_is_kept_and_the_next_is_handled(
     bus: Bus, new_key: NewKey, value: bytes

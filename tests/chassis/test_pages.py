@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chassis.pages import Pages
-from spotkeeper_contracts import Refused
+from chassis.pages import PAGE_BYTES, Pages, fitting
+from spotkeeper_contracts import Refusal, Refused
 
 EVENTS = Pages("events", at="created_at")
 SOME_ID = str(UUID(int=1))
@@ -44,12 +44,12 @@ def test_any_text_is_a_moment_in_utc_or_refused(cursor: str) -> None:
 @given(at=moments, id=st.uuids())
 def test_a_cursor_leads_back_to_the_place_it_was_made_for(at: datetime, id: UUID) -> None:
     row = {"created_at": at, "id": id}
-    assert EVENTS.position(EVENTS.next_cursor([row, row], limit=1)) == (at, id)
+    assert EVENTS.position(EVENTS.next_cursor([row, row], shown=1)) == (at, id)
 
 
 def test_the_last_page_has_no_cursor() -> None:
     row = {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "id": UUID(int=1)}
-    assert EVENTS.next_cursor([row], limit=1) is None
+    assert EVENTS.next_cursor([row], shown=1) is None
 
 
 @pytest.mark.parametrize("at", ["2024-11-26", "2024-11-26T10:00:00", "2024-11-26T12:00:00+02:00"])
@@ -60,7 +60,14 @@ def test_a_cursor_that_no_page_ended_with_is_refused(at: str) -> None:
 
 def test_a_cursor_of_another_list_is_refused() -> None:
     row = {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "id": UUID(int=1)}
-    cursor = EVENTS.next_cursor([row, row], limit=1)
+    cursor = EVENTS.next_cursor([row, row], shown=1)
     with pytest.raises(Refused) as refused:
         Pages("switches", at="created_at").position(cursor)
     assert refused.value.refusal.details == {"cursor": ["Not a cursor of this list"]}
+
+
+def test_a_page_ends_where_an_answer_would_be_too_large() -> None:
+    large = Refusal(code="X", error="x" * (PAGE_BYTES // 3), status=400)
+    assert len(fitting([large] * 5)) == 2
+    assert fitting([Refusal(code="X", error="x" * PAGE_BYTES, status=400), large]) != []
+    assert fitting([]) == []

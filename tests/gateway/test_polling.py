@@ -176,7 +176,15 @@ async def test_more_than_may_wait_are_answered_at_once(bus: Bus) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"wait": 26}, {"wait": -1}, {"wait": "x"}, {"wait": "nan"}, {"limit": 0}, {"limit": 51}],
+    [
+        {"wait": 26},
+        {"wait": -1},
+        {"wait": "x"},
+        {"wait": "nan"},
+        {"limit": 0},
+        {"limit": 51},
+        {"limit": "+5"},
+    ],
 )
 async def test_a_bad_wait_or_limit_is_named(tenant: Tenant, params: dict[str, Any]) -> None:
     answer = await tenant.http.get(f"{tenant.path}/pending-commands", params=params)

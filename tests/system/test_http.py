@@ -65,6 +65,8 @@ async def test_the_list_filters(system: System) -> None:
         {"limit": "0"},
         {"limit": "501"},
         {"limit": "x"},
+        {"limit": "+5"},
+        {"limit": "5.0"},
         {"cursor": "nonsense"},
         {"status": "fine"},
     ],

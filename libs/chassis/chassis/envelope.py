@@ -11,9 +11,18 @@ from pydantic import ValidationError
 
 from chassis import clock
 from spotkeeper_contracts import MESSAGES, PARTITIONS, Message, Refusal
+from spotkeeper_contracts.topics import RECORD_BYTES
 from spotkeeper_contracts.values import rfc3339
 
 Headers = Sequence[tuple[str, bytes]]
+
+
+ROOM_BYTES = 65_536
+"""What a record leaves for key and headers, which come with it."""
+
+
+class TooLarge(Exception):
+    """The message is larger than a record may be: a bug, since no waiting makes it smaller."""
 
 
 class Unreadable(Exception):
@@ -22,7 +31,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What goes to the broker. Without a partition the key settles it."""
+    """What goes to the broker."""
 
     topic: str
     key: bytes
@@ -85,7 +94,10 @@ class Envelope:
         topic = self.message.topic.name
         key = (str(self.request_id) if partition is not None else self.message.key).encode()
         where = partition_for(key) if partition is None else partition
-        return Record(topic, key, self.message.to_bytes(), self._headers(), where)
+        value = self.message.to_bytes()
+        if len(value) > RECORD_BYTES - ROOM_BYTES:
+            raise TooLarge(f"{self.message.type} has {len(value):,} bytes")
+        return Record(topic, key, value, self._headers(), where)
 
     def _headers(self) -> list[tuple[str, bytes]]:
         values = {

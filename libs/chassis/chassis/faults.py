@@ -7,10 +7,13 @@ Unset, as in production, a fail point costs one comparison.
 import os
 
 STEPS = ("claimed", "handled", "committed", "published", "deleted", "offsets")
+"""The steps of a message that is done."""
+GIVEN_UP = "refused"
+"""The step at which a message that is given up counts as handled."""
 
 _step, _, _times = os.environ.get("SPOTKEEPER_DIE_AFTER", "").partition(":")
 _left = int(_times or 1)
-assert _step in ("", *STEPS), f"no such step: {_step}"
+assert _step in ("", *STEPS, GIVEN_UP), f"no such step: {_step}"
 
 
 def after(step: str) -> None:

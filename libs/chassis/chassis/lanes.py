@@ -200,25 +200,21 @@ class Lane:
             await self._give_up(delivery, "handler", repr(error), exc_info=error)
 
     async def _give_up(
-        self,
-        record: Delivery | Unopened,
-        reason: str,
-        error: str,
-        *,
-        exc_info: Exception | None = None,
+        self, record: Delivery | Unopened, reason: str, error: str, exc_info: object = None
     ) -> None:
-        """Keep the record in the dead letters and tell a waiting caller 500."""
+        """Keep the record in the dead letters, and only then settle it: a caller is told 500."""
         where = (record.topic, record.partition, record.offset)
         log.error("dead letter", where=where, reason=reason, error=error, exc_info=exc_info)
         letter = dead_letter(
             where, record.value, record.headers, service=self._service, reason=reason, error=error
         )
+        await self._lasting(lambda: self._producer.send_all([letter]))
         if isinstance(record, Delivery):
-            refused = await self._lasting(lambda: self._refuse(record, INTERNAL))
-            answers = refused.answers
+            answers = (await self._lasting(lambda: self._refuse(record, INTERNAL))).answers
+            faults.after(faults.GIVEN_UP)
         else:
             answers = answer_to_unreadable(record.headers, service=self._service)
-        await self._lasting(lambda: self._producer.send_all([letter, *answers]))
+        await self._lasting(lambda: self._producer.send_all(answers))
         self._on_handled(*where)
         self._guard.given_up()
 

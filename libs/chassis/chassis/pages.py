@@ -1,14 +1,22 @@
-"""Cursors: the place behind which a page of a list begins, as opaque text."""
+"""Pages of lists, and cursors: the place behind which a page begins, as opaque text."""
 
 import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from spotkeeper_contracts import Refused
+from spotkeeper_contracts.topics import RECORD_BYTES
+
+PAGE_BYTES = RECORD_BYTES * 3 // 4
+"""What the items of one page may take; a page is an answer, and an answer one record."""
+
+Item = TypeVar("Item", bound=BaseModel)
 
 
 class Position(NamedTuple):
@@ -40,13 +48,23 @@ class Pages:
             details = {"cursor": ["Not a cursor of this list"]}
             raise Refused("VALIDATION_FAILED", "Validation failed", 400, details) from error
 
-    def next_cursor(self, rows: Sequence[Any], *, limit: int) -> str | None:
-        """The cursor of the next page, if this one, of `limit` rows, was cut."""
-        if len(rows) <= limit:
+    def next_cursor(self, rows: Sequence[Any], *, shown: int) -> str | None:
+        """The cursor of the next page, if this one shows only the first of the rows."""
+        if len(rows) <= shown:
             return None
-        last = rows[limit - 1]
+        last = rows[shown - 1]
         return self._cursor(Position(last[self.at], last["id"]))
 
     def _cursor(self, position: Position) -> str:
         text = json.dumps([self.name, position.at.isoformat(), str(position.id)])
         return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def fitting(items: Sequence[Item]) -> list[Item]:
+    """The first of the items: as many as one page holds, and one at least."""
+    taken = 0
+    for number, item in enumerate(items):
+        taken += len(item.model_dump_json().encode())
+        if taken > PAGE_BYTES and number > 0:
+            return list(items[:number])
+    return list(items)

@@ -10,6 +10,7 @@ from chassis import metrics
 from chassis.envelope import Record
 from chassis.log import get_logger
 from chassis.settings import RECONNECT_SECONDS
+from spotkeeper_contracts.topics import RECORD_BYTES
 
 log = get_logger()
 
@@ -45,7 +46,7 @@ class Producer:
                 enable_idempotence=True,
                 linger_ms=0,
                 max_batch_size=65_536,
-                max_request_size=4_194_304,
+                max_request_size=2 * RECORD_BYTES,
                 request_timeout_ms=int(self._timeout * 1000),
                 retry_backoff_ms=100,
             )

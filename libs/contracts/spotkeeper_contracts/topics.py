@@ -6,6 +6,9 @@ from enum import StrEnum
 PARTITIONS = 12
 """Partitions of every topic. Fixed for good: another count would break the order per key."""
 
+RECORD_BYTES = 4 * 1024 * 1024
+"""The largest record of a topic. A dead letter may be twice as large: it holds one, and why."""
+
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
@@ -30,7 +33,10 @@ _CONFIG_OF_KIND: dict[Kind, dict[str, str]] = {
         "retention.ms": str(DAY_MS),
         "message.timestamp.type": "LogAppendTime",
     },
-    Kind.DEAD_LETTERS: {"retention.ms": str(14 * DAY_MS)},
+    Kind.DEAD_LETTERS: {
+        "retention.ms": str(14 * DAY_MS),
+        "max.message.bytes": str(2 * RECORD_BYTES),
+    },
 }
 
 TOPICS: dict[str, "Topic"] = {}
@@ -55,7 +61,8 @@ class Topic:
     @property
     def config(self) -> dict[str, str]:
         """The broker settings this topic is created with and checked against."""
-        return {"cleanup.policy": "delete", **_CONFIG_OF_KIND[self.kind]}
+        common = {"cleanup.policy": "delete", "max.message.bytes": str(RECORD_BYTES)}
+        return common | _CONFIG_OF_KIND[self.kind]
 
 
 def _topic(name: str, key: str, kind: Kind, written_by: str, read_by: str, about: str) -> Topic:

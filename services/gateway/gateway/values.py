@@ -124,6 +124,16 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 """Any JSON object that a database can keep as it is."""
 
 
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
+        raise PydanticCustomError("count", "Input should be a whole number")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_digits)]
+"""A number of a query, in digits alone: Python would take `+5` and `5.0` for one as well."""
+
+
 def uuid_of(text: str) -> UUID | None:
     """The id in its one canonical form; anything else is none."""
     try:

@@ -1,6 +1,6 @@
 """The command queue: filled by the gate, emptied by agents, watched by operators."""
 
-from chassis.pages import Pages
+from chassis.pages import Pages, fitting
 from chassis.transaction import Tx
 from commands import metrics
 from commands.handlers.found import agent_to_change
@@ -111,10 +111,8 @@ async def list_commands(request: ListCommands, tx: Tx) -> CommandPage:
     )
     shown = rows[: request.limit]
     steps = await store.transitions(tx.db, [row["id"] for row in shown])
-    return CommandPage(
-        items=[_detail_of(row, steps[row["id"]]) for row in shown],
-        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
-    )
+    items = fitting([_detail_of(row, steps[row["id"]]) for row in shown])
+    return CommandPage(items=items, next_cursor=PAGES.next_cursor(rows, shown=len(items)))
 
 
 async def _hand_out(rows: list[Row], tx: Tx) -> None:

@@ -81,10 +81,8 @@ async def list_switches(request: ListSwitches, tx: Tx) -> SwitchPage:
     )
     shown = rows[: request.limit]
     stays = await _stays(shown, tx)
-    return SwitchPage(
-        items=[_detail_of(row, stay, tx.now) for row, stay in zip(shown, stays, strict=True)],
-        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
-    )
+    items = [_detail_of(row, stay, tx.now) for row, stay in zip(shown, stays, strict=True)]
+    return SwitchPage(items=items, next_cursor=PAGES.next_cursor(rows, shown=len(items)))
 
 
 async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> StatisticsAnswer:

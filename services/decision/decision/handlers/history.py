@@ -1,6 +1,6 @@
 """Decisions that were made: a page of them, the last one explained, and their figures."""
 
-from chassis.pages import Pages
+from chassis.pages import Pages, fitting
 from chassis.transaction import Tx
 from decision.store import contexts, decisions
 from spotkeeper_contracts import Refused
@@ -25,10 +25,8 @@ async def list_decisions(request: ListDecisions, tx: Tx) -> DecisionPage:
         before=PAGES.position(request.cursor),
         limit=request.limit + 1,
     )
-    return DecisionPage(
-        items=[decisions.detail_of(row) for row in rows[: request.limit]],
-        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
-    )
+    items = fitting([decisions.detail_of(row) for row in rows[: request.limit]])
+    return DecisionPage(items=items, next_cursor=PAGES.next_cursor(rows, shown=len(items)))
 
 
 async def explain_decision(request: ExplainDecision, tx: Tx) -> DecisionExplained:

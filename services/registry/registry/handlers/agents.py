@@ -1,6 +1,6 @@
 """Agents as operators see them: one, a page, an audit trail, and how an agent ends."""
 
-from chassis.pages import Pages
+from chassis.pages import Pages, fitting
 from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
@@ -45,10 +45,8 @@ async def list_agents(request: ListAgents, tx: Tx) -> AgentPage:
         before=AGENTS.position(request.cursor),
         limit=request.limit + 1,
     )
-    return AgentPage(
-        items=[detail_of(row) for row in rows[: request.limit]],
-        next_cursor=AGENTS.next_cursor(rows, limit=request.limit),
-    )
+    items = [detail_of(row) for row in rows[: request.limit]]
+    return AgentPage(items=items, next_cursor=AGENTS.next_cursor(rows, shown=len(items)))
 
 
 async def delete_agent(request: DeleteAgent, tx: Tx) -> Done:
@@ -89,11 +87,13 @@ async def list_events(request: ListEvents, tx: Tx) -> EventPage:
         before=EVENTS.position(request.cursor),
         limit=request.limit + 1,
     )
-    events = [
-        SystemEvent(event_id=row["id"], timestamp=row["created_at"], **_told(row))
-        for row in rows[: request.limit]
-    ]
-    return EventPage(items=events, next_cursor=EVENTS.next_cursor(rows, limit=request.limit))
+    events = fitting(
+        [
+            SystemEvent(event_id=row["id"], timestamp=row["created_at"], **_told(row))
+            for row in rows[: request.limit]
+        ]
+    )
+    return EventPage(items=events, next_cursor=EVENTS.next_cursor(rows, shown=len(events)))
 
 
 def _told(row: Row) -> Row:

@@ -64,10 +64,8 @@ async def delete_client(request: DeleteClient, tx: Tx) -> Done:
 async def list_clients(request: ListClients, tx: Tx) -> ClientPage:
     """A page of clients, newest first."""
     rows = await store.page(tx.db, before=PAGES.position(request.cursor), limit=request.limit + 1)
-    return ClientPage(
-        items=[_detail(row) for row in rows[: request.limit]],
-        next_cursor=PAGES.next_cursor(rows, limit=request.limit),
-    )
+    items = [_detail(row) for row in rows[: request.limit]]
+    return ClientPage(items=items, next_cursor=PAGES.next_cursor(rows, shown=len(items)))
 
 
 async def create_token(request: CreateToken, tx: Tx) -> TokenAnswer:

@@ -1,5 +1,6 @@
 """Configs: changed, given back an earlier version, and their history."""
 
+from chassis.pages import fitting
 from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
@@ -42,16 +43,18 @@ async def list_config_history(request: ListConfigHistory, tx: Tx) -> ConfigHisto
     await agent_of(request, tx)
     before = store.version_before(request.cursor)
     rows = await store.history(tx.db, request.agent_id, before=before, limit=request.limit + 1)
-    versions = [
-        ConfigVersion(
-            config_version=row["config_version"],
-            config=config_of(row),
-            changed_by=row["changed_by"],
-            timestamp=row["changed_at"],
-        )
-        for row in rows[: request.limit]
-    ]
-    is_cut = len(rows) > request.limit
+    versions = fitting(
+        [
+            ConfigVersion(
+                config_version=row["config_version"],
+                config=config_of(row),
+                changed_by=row["changed_by"],
+                timestamp=row["changed_at"],
+            )
+            for row in rows[: request.limit]
+        ]
+    )
+    is_cut = len(rows) > len(versions)
     return ConfigHistoryPage(
         items=versions, next_cursor=str(versions[-1].config_version) if is_cut else None
     )
