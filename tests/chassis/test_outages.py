@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from uuid import UUID
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 
@@ -12,8 +13,9 @@ from chassis.asking import NoAnswer
 from chassis.closing import close
 from chassis.producer import BusUnavailable
 from chassis.topics import create_topics
+from spotkeeper.embedded.child import HOST, free_port
 from spotkeeper_contracts.topics import AGENT_EVENTS
-from tests.chassis.conftest import Bus
+from tests.chassis.conftest import Bus, start_counter
 from tests.stack import EmbeddedStack, eventually
 
 NewKey = Callable[[], UUID]
@@ -67,6 +69,28 @@ async def test_a_frozen_member_doubles_nothing_when_it_wakes(bus: Bus, new_key: 
         finally:
             frozen.send_signal(signal.SIGCONT)
         assert [await bus.count(key) for key in keys] == [2] * 40
+
+
+async def test_sigterm_ends_a_process_that_finds_no_broker(bus: Bus) -> None:
+    port = free_port()
+    nowhere = f"{HOST}:{free_port()}"
+    process = await start_counter(nowhere, bus.dsn, operations_port=str(port))
+    try:
+        await eventually(lambda: is_alive(port), within_seconds=60)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def is_alive(operations_port: int) -> bool:
+    try:
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"http://{HOST}:{operations_port}/livez")).is_success
+    except httpx.HTTPError:
+        return False
 
 
 async def test_a_consumer_closes_while_a_fetch_waits_to_be_tried_again(

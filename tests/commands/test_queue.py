@@ -241,5 +241,21 @@ async def test_the_sweep_leaves_other_partitions_alone(agent: OneAgent) -> None:
     assert agent.emitted(CommandFinished)
 
 
+async def test_an_agent_that_cannot_be_settled_holds_nobody_up(
+    agent: OneAgent, commands: Scene
+) -> None:
+    broken = OneAgent(commands)
+    for each in (broken, agent):
+        await each.queue()
+    await commands.db.raw.execute(
+        "update commands set command_type = 'unheard of' where agent_id = $1", broken.id
+    )
+    later(hours=2)
+    assert await commands.sweep() is False
+    assert {told.agent_id for told in agent.emitted(CommandFinished)} == {agent.id}
+    await commands.sweep()
+    assert not commands.emitted, "the guilty one is not looked at again at once"
+
+
 async def test_a_new_agent_has_nothing_to_fetch(commands: Scene) -> None:
     assert await OneAgent(commands).lease() == []

@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene, example, scene
 from decision.app import service
-from decision.engine import Slot, engine_of
+from decision.engine import ANSWERS_AT_ONCE, Slot, engine_of
 from decision.model import SHIPPED, card_path
 from decision.questions import answer
 from spotkeeper_contracts import Refused
@@ -28,6 +29,7 @@ from spotkeeper_contracts.models import (
 )
 from spotkeeper_contracts.pools import EngineState
 from tests.decision.fleet import THERE, OneAgent, later
+from tests.stack import eventually
 
 CARD: dict[str, Any] = json.loads(card_path(SHIPPED).read_text(encoding="utf-8"))
 ONNX = base64.b64encode(SHIPPED.read_bytes()).decode()
@@ -173,6 +175,32 @@ async def test_an_engine_that_takes_too_long_is_not_waited_for(
     assert "in time" in told.reason
     monkeypatch.undo()
     assert (await look(with_file)).healthy
+
+
+async def test_an_engine_that_hangs_is_asked_no_more_than_it_has_threads(
+    with_file: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    asked = []
+
+    def hangs(question: Any, model: Any) -> Any:
+        asked.append(question)
+        release.wait(60)
+        return answer(question, model)
+
+    agent = OneAgent(with_file)
+    await agent.is_known()
+    engine = engine_of(with_file.tx.settings)
+    monkeypatch.setattr("decision.engine.answer", hangs)
+    monkeypatch.setattr(engine, "_timeout_seconds", 0.05)
+    told = [await agent.decides() for _ in range(2 * ANSWERS_AT_ONCE)]
+    assert {one.outcome for one in told} == {"degraded"}
+    assert len(asked) == ANSWERS_AT_ONCE
+    monkeypatch.undo()
+    release.set()
+    await eventually(lambda: not engine._hanging, within_seconds=5)
+    assert (await look(with_file)).healthy
+    assert (await agent.decides()).outcome is None
 
 
 async def publish(decided: Scene, **fields: Any) -> Any:

@@ -114,7 +114,7 @@ async def open_bus(kafka: str) -> AsyncIterator[Bus]:
     await producer.start()
     owner = Owner(producer)
     topics = [REGISTRY_REQUESTS, HEARTBEAT_REQUESTS, COMMANDS_REQUESTS]
-    tail = Tail(kafka, topics, owner.take, client_id="test")
+    tail = Tail(kafka, topics, owner.take, client_id="test", is_wanted=lambda client: True)
     tail.start()
     try:
         await eventually(lambda: tail.ready, within_seconds=15)

@@ -80,16 +80,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until told to stop, then finish the batches in hand and commit."""
-        await self._start()
         reading = asyncio.create_task(self._read())
         committing = asyncio.create_task(self._commit_regularly())
         stopped = asyncio.create_task(stopping.wait())
         try:
             parts: list[asyncio.Future[Any]] = [reading, committing, stopped, self._failure]
-            await asyncio.wait(
-                parts,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for task in (reading, committing, self._failure):
                 if task.done() and not task.cancelled():
                     task.result()
@@ -115,6 +111,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
 
     async def _read(self) -> None:
+        await self._start()
         while True:
             try:
                 arrived = await self._kafka.getmany(timeout_ms=200)

@@ -14,6 +14,8 @@ from spotkeeper_contracts.topics import RECORD_BYTES
 
 log = get_logger()
 
+CLOSE_SECONDS = 3.0
+
 
 class BusUnavailable(Exception):
     """The broker did not take a record, or not in time."""
@@ -65,7 +67,7 @@ class Producer:
             self._starting.cancel()
         if self._kafka is not None:
             kafka, self._kafka = self._kafka, None
-            await kafka.stop()
+            await _close(kafka)
 
     async def send(self, record: Record) -> None:
         """Send one record and await its acknowledgement; raises `BusUnavailable`."""
@@ -121,7 +123,16 @@ class Producer:
         self._kafka = None
 
         async def renew() -> None:
-            await asyncio.gather(broken.stop(), return_exceptions=True)
+            await _close(broken)
             await self.start()
 
         self._starting = asyncio.get_running_loop().create_task(renew())
+
+
+async def _close(kafka: AIOKafkaProducer) -> None:
+    """Stop a producer, which sends what waits, and knows no limit if the broker is away."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await kafka.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("a producer did not stop well", error=repr(error))

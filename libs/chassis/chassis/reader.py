@@ -104,10 +104,9 @@ class Reader:
         for partition in self._partitions:
             first = begins[partition] if self._from_beginning else ends[partition]
             position = self._positions.get(partition, first)
-            # A position outside the log means that the topic was cut or made anew.
-            self._positions[partition] = (
-                position if begins[partition] <= position <= ends[partition] else first
-            )
+            if position > ends[partition]:  # The topic was made anew.
+                position = first
+            self._positions[partition] = max(position, begins[partition])
             kafka.seek(partition, self._positions[partition])
         self._ends = dict(ends)
         self._settle()

@@ -210,8 +210,9 @@ async def _prune(running: Running, inbox: Inbox) -> None:
         await asyncio.sleep(PRUNE_SECONDS)
         try:
             async with running.pool.acquire() as raw:
-                before = clock.now() - retention
-                await inbox.prune(Connection(raw), before=before, limit=PRUNE_AT_ONCE)
+                before, gone = clock.now() - retention, PRUNE_AT_ONCE
+                while gone == PRUNE_AT_ONCE:
+                    gone = await inbox.prune(Connection(raw), before=before, limit=PRUNE_AT_ONCE)
         except Exception as error:  # Pruning can wait for the next minute; a bug cannot.
             if not is_outage(error):
                 raise

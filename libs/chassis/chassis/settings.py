@@ -83,7 +83,7 @@ class ServiceSettings(BaseSettings):
         6.0, gt=0, description="Silence after which the broker gives a consumer's work to others."
     )
     inbox_retention_hours: int = Field(
-        192, ge=25, description="How long handled ids and answers are remembered; 8 days."
+        192, ge=169, description="How long handled ids and answers are remembered; 8 days."
     )
     drain_seconds: float = Field(20.0, gt=0, description="Longest orderly stop after SIGTERM.")
 

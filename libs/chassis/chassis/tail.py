@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from chassis.envelope import Envelope, Unreadable
+from chassis.envelope import Envelope, Unreadable, header
 from chassis.reader import Reader, partitions_of
 from spotkeeper_contracts import Topic
 
@@ -16,6 +16,7 @@ class Tail:
     """Gives each new message of some topics, with its partition and offset, to one function.
 
     Given `positions`, it begins there instead of at the end: so a reader that was away goes on.
+    Only messages of clients that `is_wanted` are opened, which is most of what reading costs.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class Tail:
         on_message: OnMessage,
         *,
         client_id: str,
+        is_wanted: Callable[[str | None], bool],
         positions: dict[TopicPartition, int] | None = None,
     ) -> None:
         self._on_message = on_message
+        self._is_wanted = is_wanted
         self._reader = Reader(
             bootstrap_servers,
             partitions_of(topics),
@@ -60,6 +63,8 @@ class Tail:
         await self._reader.stop()
 
     def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        if not self._is_wanted(header(record.headers, "ce_clientid")):
+            return
         try:
             envelope = Envelope.from_record(record.value, record.headers)
         except Unreadable:

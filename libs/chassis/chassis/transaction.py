@@ -14,12 +14,16 @@ import asyncpg
 from chassis import clock, faults, metrics
 from chassis.envelope import Envelope, Record
 from chassis.inbox import Handled, Inbox, fingerprint
+from chassis.log import get_logger
+from chassis.outages import is_outage
 from chassis.outbox import Outbox
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
 from spotkeeper_contracts.ids import derived_id
 from spotkeeper_contracts.topics import GATEWAY_REPLIES, TOPICS, Kind
+
+log = get_logger()
 
 Handler = Callable[[Any, Any], Awaitable[Reply | Request | None]]
 Sweep = Callable[[Sequence[int], Any], Awaitable[bool]]
@@ -104,6 +108,24 @@ class Tx:
     def new_id(self) -> UUID:
         """A fresh UUIDv7."""
         return clock.new_id()
+
+    async def apart(self, work: Awaitable[None]) -> bool:
+        """Whether the work was done; a bug in it is logged, and undoes it alone.
+
+        For a sweep: of the many that the clock concerns, one must not hold up the others.
+        """
+        emitted = len(self.emitted)
+        try:
+            async with self.db.raw.transaction():
+                await work
+        except Exception as error:  # Told apart here; an outage concerns all of the sweep.
+            if is_outage(error):
+                raise
+            del self.emitted[emitted:]
+            log.error("sweep raised", exc_info=error)
+            metrics.SWEEPS_FAILED.inc()
+            return False
+        return True
 
 
 class Work:

@@ -6,9 +6,9 @@ half of a swap. A published model stands above the file of the settings, which e
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -107,6 +107,7 @@ class Engine:
     def __init__(self, settings: DecisionSettings) -> None:
         self._timeout_seconds = settings.engine_timeout_seconds
         self._threads = ThreadPoolExecutor(ANSWERS_AT_ONCE, "engine")
+        self._hanging: set[Future[Any]] = set()
         self._advisor = _advisor(settings)
         self._priors: dict[tuple[str, str], float] = {}
         self._is_failing = False
@@ -173,11 +174,16 @@ class Engine:
 
     async def _in_time(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         start = clock.monotonic()
-        loop = asyncio.get_running_loop()
+        if len(self._hanging) >= ANSWERS_AT_ONCE:  # No thread is left that could answer.
+            self._fails("timeout")
+            raise EngineDown("timeout", "the engine did not answer in time")
+        working = self._threads.submit(work, *args, **kwargs)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                found = await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+                found = await asyncio.wrap_future(working)
         except TimeoutError as error:
+            self._hanging.add(working)
+            working.add_done_callback(self._hanging.discard)
             self._fails("timeout")
             raise EngineDown("timeout", "the engine did not answer in time") from error
         except ModelError as error:

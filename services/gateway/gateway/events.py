@@ -32,6 +32,7 @@ from spotkeeper_contracts.values import rfc3339
 TOPICS = (AGENT_EVENTS, AGENT_PRESENCE, AGENT_DECISIONS, AGENT_COMMANDS)
 BEGIN_SECONDS = 5.0
 CATCH_UP_SECONDS = 20.0
+CATCH_UPS_AT_ONCE = 4
 CHECK_SECONDS = 1.0
 
 Positions = dict[TopicPartition, int]
@@ -79,13 +80,23 @@ class EventStream:
 
     def __post_init__(self) -> None:
         self._tail = Tail(
-            self.settings.kafka_bootstrap_servers, TOPICS, self._take, client_id="gateway"
+            self.settings.kafka_bootstrap_servers,
+            TOPICS,
+            self._take,
+            client_id="gateway",
+            is_wanted=lambda client: client in self._listeners,
         )
+        self._catching_up = asyncio.Semaphore(CATCH_UPS_AT_ONCE)
 
-    async def begin(self) -> None:
+    async def begin(self, client: str) -> None:
         """Read from now on, for a stream that is to be opened; raises `BusUnavailable`."""
         count = sum(map(len, self._listeners.values()))
-        if self._closing or count >= self.settings.stream_listeners:
+        of_client = len(self._listeners.get(client, ()))
+        if (
+            self._closing
+            or count >= self.settings.stream_listeners
+            or of_client >= self.settings.stream_listeners_per_client
+        ):
             raise BusUnavailable("no event stream can be opened now")
         if not self._reads:
             self._reads = True
@@ -117,7 +128,8 @@ class EventStream:
         try:
             yield _id_line(listener.heard if since is None else since)
             if since is not None:
-                past, complete = await self._past(client, since, until=listener.heard)
+                async with self._catching_up:
+                    past, complete = await self._past(client, since, until=listener.heard)
                 for event in past:
                     since[event.partition] = event.offset + 1
                     yield event.lines + _id_line(since)
@@ -128,7 +140,7 @@ class EventStream:
         except Refused:
             return  # The token has expired or was revoked.
         finally:
-            self._listeners[client].discard(listener)
+            self._leave(listener)
             metrics.STREAM_LISTENERS.dec()
 
     def _open(self, client: str) -> _Listener:
@@ -137,6 +149,12 @@ class EventStream:
         self._listeners.setdefault(client, set()).add(listener)
         metrics.STREAM_LISTENERS.inc()
         return listener
+
+    def _leave(self, listener: _Listener) -> None:
+        of_client = self._listeners[listener.client]
+        of_client.discard(listener)
+        if not of_client:
+            del self._listeners[listener.client]
 
     async def _live(
         self, listener: _Listener, still_valid: Callable[[], object]
@@ -166,14 +184,21 @@ class EventStream:
         enough = asyncio.Event()
 
         def take(envelope: Envelope, partition: TopicPartition, offset: int) -> None:
-            if _client_of(envelope) != client or offset >= until[partition] or enough.is_set():
+            if offset >= until[partition] or enough.is_set():
                 return
             past.append(_event(envelope, partition, offset))
             if len(past) >= self.settings.stream_queue_events:
                 enough.set()
 
         bus = self.settings.kafka_bootstrap_servers
-        tail = Tail(bus, TOPICS, take, client_id="gateway", positions=dict(since))
+        tail = Tail(
+            bus,
+            TOPICS,
+            take,
+            client_id="gateway",
+            is_wanted=lambda named: named == client,
+            positions=dict(since),
+        )
         tail.start()
         waits = [asyncio.create_task(wait()) for wait in (tail.caught_up, enough.wait)]
         try:
@@ -187,7 +212,7 @@ class EventStream:
         return past, bool(done) and not enough.is_set()
 
     def _take(self, envelope: Envelope, partition: TopicPartition, offset: int) -> None:
-        listeners = self._listeners.get(_client_of(envelope))
+        listeners = self._listeners.get(envelope.client_id or "")
         if listeners:
             event = _event(envelope, partition, offset)
             for listener in listeners:
@@ -212,10 +237,6 @@ async def _next(queue: "asyncio.Queue[_Event | None]") -> _Event | None:
             return await queue.get()
     except TimeoutError:
         return None
-
-
-def _client_of(envelope: Envelope) -> str:
-    return str(getattr(envelope.message, "client_id", ""))
 
 
 def _event(envelope: Envelope, partition: TopicPartition, offset: int) -> _Event:

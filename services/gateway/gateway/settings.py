@@ -73,6 +73,9 @@ class GatewaySettings(ServiceSettings):
         20_000, gt=0, description="Agents that may wait for commands; more are answered at once."
     )
     stream_listeners: int = Field(500, gt=0, description="Event streams open at once.")
+    stream_listeners_per_client: int = Field(
+        100, gt=0, description="Event streams of one client open at once."
+    )
     stream_queue_events: int = Field(
         1_000, gt=0, description="Events waiting for one slow listener before it is let go."
     )

@@ -6,7 +6,7 @@ ends commands, a lost command its replica, a lost replica its emergency, and so 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chassis.transaction import Tx
 from commands.handlers.following import end_replicas, follow_emergencies, keep_manual_replicas
@@ -19,13 +19,16 @@ from commands.store.rows import Row
 from spotkeeper_contracts.commands import CommandQueue, CommandStatus, CommandType
 
 AGENTS_AT_ONCE = 100
+AGAIN_AFTER = timedelta(minutes=1)
+"""When an agent is looked at again that could not be settled, which is a bug."""
 
 
 async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
     """Settle the agents of these partitions whom the clock concerns; tells whether more are due."""
     rows = await contexts.due(tx.db, partitions, at=tx.now, limit=AGENTS_AT_ONCE)
     for row in rows:
-        await settle(held(row), tx)
+        if not await tx.apart(settle(held(row), tx)):
+            await contexts.postpone(tx.db, row["agent_id"], at=tx.now + AGAIN_AFTER)
     return len(rows) == AGENTS_AT_ONCE
 
 

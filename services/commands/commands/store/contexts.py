@@ -41,6 +41,9 @@ _LOOK_AGAIN = Query(
     .where(agent_contexts.c.agent_id == AGENT)
     .values(due_at=func.least(agent_contexts.c.due_at, AT))
 )
+_POSTPONE = Query(
+    update(agent_contexts).where(agent_contexts.c.agent_id == AGENT).values(due_at=AT)
+)
 _REBALANCE = Query(
     update(agent_contexts)
     .where(agent_contexts.c.agent_id == AGENT)
@@ -107,6 +110,11 @@ async def settle(
 async def look_again(db: Connection, agent_id: UUID, *, at: datetime) -> None:
     """Look at the agent then, if not before."""
     await _LOOK_AGAIN.run(db, agent_id=agent_id, at=at)
+
+
+async def postpone(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """Look at the agent then, and not before."""
+    await _POSTPONE.run(db, agent_id=agent_id, at=at)
 
 
 async def note_rebalance(db: Connection, agent_id: UUID, *, at: datetime) -> None:

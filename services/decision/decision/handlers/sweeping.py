@@ -41,7 +41,9 @@ async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
     for pool in due:
         by_client[pool["client_id"]].append(pool)
     for of_client in by_client.values():
-        await _rate(of_client, engine, tx)
+        if not await tx.apart(_rate(of_client, engine, tx)):
+            for pool in of_client:
+                await pools.rate(tx.db, pool, {**pool, "due_at": _next_rating(tx)})
     await _forget(tx)
     return len(due) == POOLS_AT_ONCE or seen >= PRICES_AT_ONCE
 
@@ -95,7 +97,7 @@ async def _keep_rating(pool: Row, risk: float | None, tx: Tx) -> None:
         {
             **rated,
             "told_at": tx.now if is_new else pool["told_at"],
-            "due_at": tx.now + timedelta(seconds=tx.settings.pool_rating_seconds),
+            "due_at": _next_rating(tx),
         },
     )
     if is_new:
@@ -113,6 +115,11 @@ async def _keep_rating(pool: Row, risk: float | None, tx: Tx) -> None:
                 as_of=rated["priced_at"] or tx.now,
             )
         )
+
+
+def _next_rating(tx: Tx) -> datetime:
+    at: datetime = tx.now + timedelta(seconds=tx.settings.pool_rating_seconds)
+    return at
 
 
 async def _priced(pool: Row, tx: Tx) -> dict[str, object]:
@@ -176,5 +183,5 @@ async def _forget(tx: Tx) -> None:
 
 
 def _revision(now: datetime) -> int:
-    """Seconds since 1970: what several clients' fleets tell of one pool has one order."""
+    """Seconds since 1970: whoever tells of it, at any process, what is told has one order."""
     return int(now.timestamp())

@@ -1,10 +1,12 @@
 """The public probes, and the documentation: open to everyone, telling of nobody's data."""
 
 import asyncio
-from typing import Any
+import json
+from functools import cache
+from typing import NamedTuple
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from gateway.calls import Running
@@ -49,16 +51,27 @@ async def readyz(gateway: Running, out: Response) -> Readiness:
 @routes.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The documentation as a page."""
-    return HTMLResponse(page_of(await _document(request)))
+    return HTMLResponse((await _documentation(request)).page)
 
 
 @routes.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request) -> JSONResponse:
+async def openapi(request: Request) -> Response:
     """The documentation as an OpenAPI document."""
-    return JSONResponse(await _document(request))
+    document = (await _documentation(request)).document
+    return Response(document, media_type="application/json")
 
 
-async def _document(request: Request) -> dict[str, Any]:
-    """The OpenAPI document: made when first asked for, which takes too long for the event loop."""
-    document: dict[str, Any] = await asyncio.to_thread(request.app.openapi)
-    return document
+class _Documentation(NamedTuple):
+    document: bytes
+    page: bytes
+
+
+async def _documentation(request: Request) -> _Documentation:
+    """Made when first asked for, which takes too long for the event loop, and only once."""
+    return await asyncio.to_thread(_documentation_of, request.app)
+
+
+@cache
+def _documentation_of(app: FastAPI) -> _Documentation:
+    document = app.openapi()
+    return _Documentation(json.dumps(document).encode(), page_of(document).encode())

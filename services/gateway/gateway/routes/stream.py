@@ -36,7 +36,7 @@ async def stream_events(
 ) -> StreamingResponse:
     """Every event of this client's agents, as CloudEvents in JSON, from now or the given id on."""
     since = None if last_event_id is None else positions_of(last_event_id)
-    await gateway.events.begin()
+    await gateway.events.begin(caller.client)
     lines = gateway.events.listen(
         caller.client, since, lambda: gateway.admission.identify(request.state.head, EVERYONE)
     )
