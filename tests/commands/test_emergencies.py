@@ -8,7 +8,7 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene
 from commands.invariants import violations
-from spotkeeper_contracts.commands import CommandFinished
+from spotkeeper_contracts.commands import CancelCommand, CommandFinished
 from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.instances import RetireInstance
 from spotkeeper_contracts.replicas import DeleteReplica, PromoteInstance
@@ -283,6 +283,56 @@ async def test_an_emergency_switch_that_nobody_makes_fails(agent: OneAgent) -> N
     await agent.commands.sweep()
     assert [event.status for event in agent.emitted(CommandFinished)] == ["expired"]
     assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["failed"]
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled", "expired"])
+async def test_a_notice_given_again_is_met_anew_if_nothing_came_of_the_first(
+    agent: OneAgent, how: str
+) -> None:
+    first = await agent.notice()
+    if how == "failed":
+        await agent.lease()
+        await agent.report(first.command_id, status="failed")
+    elif how == "cancelled":
+        await agent.ask(CancelCommand, command_id=first.command_id)
+    else:
+        later(minutes=15, seconds=1)
+        await agent.commands.sweep()
+    second = await agent.notice()
+    assert second.action_taken == "switch_to_ondemand"
+    assert [command.command_id for command in await agent.lease()] == [second.command_id]
+    assert second.command_id != first.command_id
+    assert (await event(agent))[1:] == ("termination_notice", "switch_to_ondemand", "pending")
+    assert (await agent.emergencies()).termination_notices_24h == 1
+
+
+async def test_a_replica_that_is_there_by_now_is_the_answer_to_a_notice_given_again(
+    agent: OneAgent,
+) -> None:
+    first = await agent.notice()
+    await agent.lease()
+    await agent.report(first.command_id, status="failed")
+    replica = await agent.launched()
+    order = await agent.notice()
+    assert isinstance(order, PromoteInstance)
+    assert order.replica_id == replica.replica_id
+
+
+async def test_a_notice_whose_switch_is_made_is_not_met_anew(agent: OneAgent) -> None:
+    first = await agent.notice()
+    await agent.lease()
+    await agent.report(first.command_id)
+    assert await agent.notice() == first
+    assert await agent.lease() == []
+
+
+async def test_a_revived_agent_is_saved_as_a_new_one_is(agent: OneAgent) -> None:
+    first = await agent.notice()
+    await agent.changes(deleted=True)
+    await agent.changes(deleted=False, epoch=2)
+    second = await agent.notice()
+    assert [command.command_id for command in await agent.lease()] == [second.command_id]
+    assert second.command_id != first.command_id
 
 
 async def test_a_deleted_agent_has_no_emergencies(agent: OneAgent) -> None:

@@ -109,6 +109,17 @@ async def test_a_promotion_is_the_registrys_to_make(agent: OneAgent) -> None:
     assert await agent.refusal(DeleteReplica, replica_id=replica.replica_id) == "REPLICA_ENDED"
 
 
+async def test_a_replica_given_another_instance_while_it_is_promoted_leaves_that_behind(
+    agent: OneAgent,
+) -> None:
+    replica = await agent.launched("i-promoted")
+    order = await agent.ask(PromoteReplica, replica_id=replica.replica_id, epoch=1)
+    await agent.says(replica.replica_id, "ready", instance_id="i-later")
+    answer = await agent.promoted(order)
+    assert (answer.replica.status, answer.replica.instance_id) == ("promoted", "i-promoted")
+    assert [told.instance.instance_id for told in agent.emitted(RetireInstance)] == ["i-later"]
+
+
 async def test_a_replica_on_the_primary_is_promoted_whoever_tells_first(agent: OneAgent) -> None:
     replica = await agent.launched()
     await agent.changes(instance_id="i-replica", epoch=2)

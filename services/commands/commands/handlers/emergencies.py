@@ -65,7 +65,7 @@ async def announce_termination(
     """Let a replica take over, or send the agent on demand, before its instance ends."""
     agent = await agent_to_change(request, tx)
     known = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
-    if known is not None and known["action"] != Action.NO_ACTION:
+    if known is not None and not rules.begins_anew(Action(known["action"]), known["outcome"]):
         return await _as_before(known, agent, tx)
 
     rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}

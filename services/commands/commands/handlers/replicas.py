@@ -165,7 +165,7 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
     if request.refused is not None:
         return await _record_refusal(request, agent, row, tx)
     if row["status"] != ReplicaStatus.PROMOTED:
-        row = await change_replica(row, tx, status=ReplicaStatus.PROMOTED.value, error=None)
+        row = await _promoted(row, request.agent.instance_id, tx)
     await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=agent.state.instance_id)
     await cancel_overtaken(agent, tx)
     await settle(agent, tx)
@@ -177,6 +177,17 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
             revision=request.agent.revision,
         )
     return ReplicaAnswer(replica=store.replica_of(row), revision=request.agent.revision)
+
+
+async def _promoted(row: Row, instance_id: str | None, tx: Tx) -> Row:
+    """The replica as the primary that the registry made of it.
+
+    One that was given another instance meanwhile leaves that behind.
+    """
+    if row["instance_id"] != instance_id and row["status"] not in standby.ENDED:
+        tx.emit(await retirement(row, tx))
+    status = ReplicaStatus.PROMOTED.value
+    return await change_replica(row, tx, status=status, instance_id=instance_id, error=None)
 
 
 async def _record_refusal(

@@ -85,6 +85,11 @@ def answer_to_rebalance(
     return RebalanceAction.REPLICA_CREATED, None
 
 
+def begins_anew(action: Action, outcome: Outcome | None) -> bool:
+    """Whether a notice given again is met as a new one: what was done before came to nothing."""
+    return action is Action.NO_ACTION or outcome in (Outcome.FAILED, Outcome.EXPIRED)
+
+
 def answer_to_termination(
     agent: AgentState, instance_id: str, live: Sequence[Standby]
 ) -> tuple[TerminationAction, Standby | None]:

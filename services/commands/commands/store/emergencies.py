@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, func, insert, select, update
+from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.query import Connection, Query
@@ -24,13 +24,20 @@ _measures = (
     commands.c.status.label("command_status"),
     termination_notices.c.termination_time,
 )
+_OF_NOTICE = ("action", "replica_id", "command_id", "closed_at", "outcome")
 
 _ADD = Query(insert(emergencies).values(given(emergencies)))
 _OPEN = Query(
     select(emergencies, *_measures)
     .outerjoin(replicas, replicas.c.id == emergencies.c.replica_id)
     .outerjoin(commands, commands.c.id == emergencies.c.command_id)
-    .outerjoin(termination_notices, termination_notices.c.emergency_id == emergencies.c.id)
+    .outerjoin(
+        termination_notices,
+        and_(
+            termination_notices.c.agent_id == emergencies.c.agent_id,
+            termination_notices.c.emergency_id == emergencies.c.id,
+        ),
+    )
     .where(of_agent(emergencies), emergencies.c.closed_at.is_(None))
     .order_by(emergencies.c.opened_at, emergencies.c.id)
 )
@@ -57,7 +64,7 @@ _CLOSE = Query(
 _NOTICE = Query(
     select(
         termination_notices,
-        *(emergencies.c[name] for name in ("action", "replica_id", "command_id", "closed_at")),
+        *(emergencies.c[name] for name in _OF_NOTICE),
     )
     .join(emergencies, emergencies.c.id == termination_notices.c.emergency_id)
     .where(of_agent(termination_notices), termination_notices.c.instance_id == _instance)
@@ -66,7 +73,7 @@ _noticed = upsert(termination_notices).values(given(termination_notices))
 _KEEP_NOTICE = Query(
     _noticed.on_conflict_do_update(
         index_elements=["agent_id", "instance_id"],
-        set_={"emergency_id": _noticed.excluded.emergency_id},
+        set_={name: _noticed.excluded[name] for name in ("emergency_id", "termination_time")},
     )
 )
 _NOTICES = Query(
