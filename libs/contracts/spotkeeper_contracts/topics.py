@@ -74,7 +74,8 @@ AGENT_HEARTBEATS = _topic(
     "Beats of many agents in one record, and empty records as ticks; time is the broker's.",
 )  # fmt: skip
 REGISTRY_REQUESTS = _topic(
-    "registry-requests", "agent_id", Kind.REQUESTS, "gateway commands decision", "registry",
+    "registry-requests", "agent_id", Kind.REQUESTS, "gateway commands decision registry",
+    "registry",
     "Requests to the owner of clients, agents, configs and instances.",
 )  # fmt: skip
 HEARTBEAT_REQUESTS = _topic(

@@ -4,12 +4,11 @@ from uuid import UUID
 
 from chassis.pages import Pages
 from chassis.transaction import Tx
-from registry.handlers.telling import note, publish_state
 from registry.store import agents
 from registry.store import clients as store
 from registry.store.states import Row
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import AgentDeleted
+from spotkeeper_contracts.agents import DeleteAgent
 from spotkeeper_contracts.clients import (
     ClientAnswer,
     ClientDetail,
@@ -50,14 +49,15 @@ async def create_client(request: CreateClient, tx: Tx) -> ClientAnswer:
 
 
 async def delete_client(request: DeleteClient, tx: Tx) -> Done:
-    """Delete a client: its tokens stop working and its agents are deleted."""
+    """Delete a client: its tokens stop working, and its agents are to be deleted.
+
+    Each in its turn among what else is asked of it, so that its states keep their order.
+    """
     await _client_to_change(request.client_id, tx)
     state = await store.delete(tx.db, request.client_id, at=tx.now)
-    for agent in await agents.delete_of_client(tx.db, request.client_id, at=tx.now):
-        await note(agent, tx, "agent_deleted", "The agent's client was deleted")
-        tx.emit(AgentDeleted(agent_id=agent["id"], client_id=request.client_id, at=tx.now))
-        publish_state(agent, tx)
     tx.emit(state)
+    for agent_id in await agents.ids_of_client(tx.db, request.client_id):
+        tx.emit(DeleteAgent(agent_id=agent_id, client_id=request.client_id))
     return Done(revision=state.revision)
 
 

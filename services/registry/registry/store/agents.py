@@ -52,10 +52,8 @@ _LIST = Query(
 _CHANGE = update(agents).values(revision=agents.c.revision + 1).returning(*COLUMNS)
 _TOUCH = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT))
 _DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=_at))
-_DELETE_OF_CLIENT = Query(
-    _CHANGE.where(
-        agents.c.client_id == _client, agents.c.deleted_at.is_(None), OF_THE_AGENT
-    ).values(deleted_at=_at)
+_IDS_OF_CLIENT = Query(
+    select(agents.c.id).where(agents.c.client_id == _client, agents.c.deleted_at.is_(None))
 )
 _SET_STATUS = Query(
     _CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(status=_status, status_at=_at)
@@ -105,9 +103,9 @@ async def delete(db: Connection, agent_id: UUID, *, at: datetime) -> Row:
     return _the(await _DELETE.row(db, agent_id=agent_id, at=at))
 
 
-async def delete_of_client(db: Connection, client_id: UUID, *, at: datetime) -> Sequence[Row]:
-    """Mark all agents of a client as deleted, and return them."""
-    return await _DELETE_OF_CLIENT.rows(db, client_id=client_id, at=at)
+async def ids_of_client(db: Connection, client_id: UUID) -> list[UUID]:
+    """The ids of a client's agents, the deleted ones left out."""
+    return [row["id"] for row in await _IDS_OF_CLIENT.rows(db, client_id=client_id)]
 
 
 async def set_status(db: Connection, agent_id: UUID, status: str, *, at: datetime) -> Row:
