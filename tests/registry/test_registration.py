@@ -241,7 +241,7 @@ async def test_a_deleted_agent_comes_back_with_the_defaults_as_the_next_version(
     assert (registered.revived, registered.epoch) == (True, 2)
     state = await agent.state()
     assert (state.deleted, state.config) == (False, answer.config)
-    assert state.revision == answer.revision == deleted.revision + 1
+    assert state.revision == answer.revision > deleted.revision
     assert (await agent.statuses())[instance_id] == "primary"
     assert (await agent.trail())[-2:] == ["agent_deleted", "agent_revived"]
     assert await agent.notifications() == ["agent_registered", "agent_revived"]

@@ -54,14 +54,14 @@ async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[d
     return looks
 
 
-async def keep_manual_replicas(agent: Held, tx: Tx) -> list[datetime]:
+async def keep_manual_replicas(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
     """Let as many manual replicas stand as the config asks for; when a failed one is replaced."""
     config = agent.state.config
-    rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
-    live = [replicas.standby_of(row) for row in rows.values()]
-    for one in standby.superfluous(config, live):
+    rows = {row["id"]: row for row in live}
+    standing = [replicas.standby_of(row) for row in live]
+    for one in standby.superfluous(config, standing):
         await stand_down(rows[one.id], tx)
-    missing = 0 if agent.state.deleted else standby.missing(config, live)
+    missing = 0 if agent.state.deleted else standby.missing(config, standing)
     if not missing:
         return []
     failed_at = await replicas.last_failure(tx.db, agent.id, agent.client_id)

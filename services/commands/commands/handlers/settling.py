@@ -36,9 +36,11 @@ async def settle(agent: Held, tx: Tx) -> None:
     """Bring about what follows, tell of the queue if it changed, and note when to look again."""
     rows = await _end_what_is_over(agent, tx)
     writes = tx.db.writes
-    live = await end_replicas(agent, tx)
+    live: Sequence[Row] = await end_replicas(agent, tx)
     looks = await follow_emergencies(agent, live, tx)
-    looks += await keep_manual_replicas(agent, tx)
+    if tx.db.writes != writes:
+        live = await replicas.live(tx.db, agent.id, agent.client_id)
+    looks += await keep_manual_replicas(agent, live, tx)
     launches = any(row["command_type"] == CommandType.CREATE_REPLICA for row in rows)
     if launches or tx.db.writes != writes:
         rows = await _end_launches_that_are_over(agent, tx)

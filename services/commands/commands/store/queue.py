@@ -7,7 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     DateTime,
+    Insert,
     Text,
+    Update,
     Uuid,
     bindparam,
     func,
@@ -41,37 +43,41 @@ _command = bindparam("command_id", type_=Uuid)
 _status = bindparam("status", type_=Text)
 _report = ("message", "error", "duration_seconds", "result")
 
-_ADD = Query(insert(commands).values(given(commands, "lease_until", "ended_at", *_report)))
+
+def _with_step(change: Insert | Update) -> Query:
+    """The change of commands, and the step that each takes by it, in one statement."""
+    changed = change.returning(commands.c.id).cte("changed")
+    step = (
+        select(func.coalesce(func.max(command_transitions.c.seq), 0) + 1)
+        .where(command_transitions.c.command_id == changed.c.id)
+        .scalar_subquery()
+    )
+    actor, detail = bindparam("actor", type_=Text), bindparam("detail", type_=Text)
+    return Query(
+        insert(command_transitions).from_select(
+            ["command_id", "seq", "status", "at", "actor", "detail"],
+            select(changed.c.id, step, _status, AT, actor, detail),
+        )
+    )
+
+
+_ADD = _with_step(
+    insert(commands).values(
+        given(commands, "status", "lease_until", "ended_at", *_report) | {"status": _status}
+    )
+)
 _FIND = Query(select(commands).where(of_agent(commands), commands.c.id == _command))
 _OPEN = Query(select(commands).where(of_agent(commands), commands.c.ended_at.is_(None)))
-_HAND_OUT = Query(
+_HAND_OUT = _with_step(
     update(commands)
     .where(commands.c.agent_id == AGENT, commands.c.id == IDS)
     .values(status=_status, lease_until=bindparam("until", type_=DateTime(timezone=True)))
 )
-_END = Query(
+_END = _with_step(
     update(commands)
     .where(commands.c.agent_id == AGENT, commands.c.id == _command)
     .values(status=_status, ended_at=AT, lease_until=None)
     .values({name: bindparam(f"new_{name}", type_=commands.c[name].type) for name in _report})
-)
-_steps = (
-    select(func.coalesce(func.max(command_transitions.c.seq), 0) + 1)
-    .where(command_transitions.c.command_id == commands.c.id)
-    .scalar_subquery()
-)
-_REMEMBER = Query(
-    insert(command_transitions).from_select(
-        ["command_id", "seq", "status", "at", "actor", "detail"],
-        select(
-            commands.c.id,
-            _steps,
-            _status,
-            AT,
-            bindparam("actor", type_=Text),
-            bindparam("detail", type_=Text),
-        ).where(commands.c.id == IDS),
-    )
 )
 _PAGE = Query(
     select(commands)
@@ -95,8 +101,8 @@ _TRANSITIONS = Query(
 
 async def add(db: Connection, *, actor: str, **columns: Any) -> None:
     """Queue a command."""
-    await _ADD.run(db, **named({**columns, "status": CommandStatus.QUEUED.value}))
-    await _remember(db, [columns["id"]], CommandStatus.QUEUED, at=columns["created_at"], by=actor)
+    step = _step(CommandStatus.QUEUED, at=columns["created_at"], by=actor)
+    await _ADD.run(db, **named(columns), **step)
 
 
 async def command(db: Connection, agent_id: UUID, client_id: UUID, command_id: UUID) -> Row | None:
@@ -120,8 +126,8 @@ async def hand_out(
     by: str,
 ) -> None:
     """Let the agent have commands until then."""
-    await _HAND_OUT.run(db, agent_id=agent_id, ids=list(ids), status=status.value, until=until)
-    await _remember(db, ids, status, at=at, by=by)
+    step = _step(status, at=at, by=by)
+    await _HAND_OUT.run(db, agent_id=agent_id, ids=list(ids), until=until, **step)
 
 
 async def end(
@@ -137,10 +143,8 @@ async def end(
 ) -> None:
     """Bring a command to its end; `report` is what its agent says of it."""
     told = {name: report.get(name) for name in _report}
-    await _END.run(
-        db, agent_id=agent_id, command_id=command_id, status=status.value, at=at, **named(told)
-    )
-    await _remember(db, [command_id], status, at=at, by=by, detail=detail)
+    step = _step(status, at=at, by=by, detail=detail)
+    await _END.run(db, agent_id=agent_id, command_id=command_id, **named(told), **step)
 
 
 async def page(
@@ -195,13 +199,7 @@ def fields_of(row: Row) -> dict[str, Any]:
     return own | {name: row[name] for name in Command.model_fields.keys() - own.keys()}
 
 
-async def _remember(
-    db: Connection,
-    ids: Sequence[UUID],
-    status: CommandStatus,
-    *,
-    at: datetime,
-    by: str,
-    detail: str | None = None,
-) -> None:
-    await _REMEMBER.run(db, ids=list(ids), status=status.value, at=at, actor=by, detail=detail)
+def _step(
+    status: CommandStatus, *, at: datetime, by: str, detail: str | None = None
+) -> dict[str, Any]:
+    return {"status": status.value, "at": at, "actor": by, "detail": detail}

@@ -5,7 +5,6 @@ from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
 from registry.handlers.telling import note, publish_state
-from registry.store import agents
 from registry.store import configs as store
 from registry.store.states import Row, config_of
 from spotkeeper_contracts import Refused
@@ -75,7 +74,7 @@ async def _take_effect(
     agent_id = agent["id"]
     if changed == current:
         return ConfigAnswer(agent_id=agent_id, config=current, revision=agent["revision"])
-    await store.save(tx.db, agent_id, changed, by=tx.actor, at=tx.now)
+    agent = await store.save(tx.db, agent, changed, by=tx.actor, at=tx.now)
     settings = rules.difference(current, changed)
     version = changed.config_version
     await note(
@@ -95,5 +94,4 @@ async def _take_effect(
             at=tx.now,
         )
     )
-    revision = publish_state(await agents.touch(tx.db, agent_id), tx)
-    return ConfigAnswer(agent_id=agent_id, config=changed, revision=revision)
+    return ConfigAnswer(agent_id=agent_id, config=changed, revision=publish_state(agent, tx))

@@ -69,7 +69,7 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     version = former["config_version"] + 1
     config = AgentConfig(config_version=version)
     epoch = former["epoch"] + 1
-    await configs.save(tx.db, request.agent_id, config, by=tx.actor, at=tx.now)
+    await configs.save(tx.db, former, config, by=tx.actor, at=tx.now)
     await moves.close_all(tx.db, request.agent_id)
     await _make_primary(request, former, tx)
     settled = _settled(request.registration, epoch=epoch, registered_at=tx.now, at=tx.now)

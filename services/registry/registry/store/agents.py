@@ -50,7 +50,6 @@ _LIST = Query(
 )
 
 _CHANGE = update(agents).values(revision=agents.c.revision + 1).returning(*COLUMNS)
-_TOUCH = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT))
 _DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=_at))
 _IDS_OF_CLIENT = Query(
     select(agents.c.id).where(agents.c.client_id == _client, agents.c.deleted_at.is_(None))
@@ -91,11 +90,6 @@ async def page(
         before_id=before and before.id,
         limit=limit,
     )
-
-
-async def touch(db: Connection, agent_id: UUID) -> Row:
-    """Raise the agent's revision, since something of it changed, and return the agent."""
-    return _the(await _TOUCH.row(db, agent_id=agent_id))
 
 
 async def delete(db: Connection, agent_id: UUID, *, at: datetime) -> Row:

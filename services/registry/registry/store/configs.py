@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, insert, or_, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.query import Connection, Query
 from registry.store.states import Row, config_of
-from registry.tables import agent_config_history, agent_configs
+from registry.tables import agent_config_history, agent_configs, agents
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.configs import AgentConfig
 
@@ -19,21 +18,29 @@ _id = bindparam("agent_id", type_=Uuid)
 _version = bindparam("config_version", type_=Integer)
 _settings = bindparam("settings", type_=JSONB)
 
-_SAVE = Query(
-    postgresql.insert(agent_configs)
-    .values(agent_id=_id, config_version=_version, settings=_settings)
-    .on_conflict_do_update(
-        index_elements=["agent_id"], set_={"config_version": _version, "settings": _settings}
-    )
+_current = (
+    update(agent_configs)
+    .where(agent_configs.c.agent_id == _id)
+    .values(config_version=_version, settings=_settings)
+    .cte("current")
 )
-_REMEMBER = Query(
-    insert(agent_config_history).values(
+_remembered = (
+    insert(agent_config_history)
+    .values(
         agent_id=_id,
         config_version=_version,
         settings=_settings,
         changed_by=bindparam("changed_by", type_=Text),
         changed_at=bindparam("changed_at", type_=DateTime(timezone=True)),
     )
+    .cte("remembered")
+)
+_SAVE = Query(
+    update(agents)
+    .where(agents.c.id == _id)
+    .values(revision=agents.c.revision + 1)
+    .returning(agents.c.revision)
+    .add_cte(_current, _remembered)
 )
 _VERSION = Query(
     select(agent_config_history).where(
@@ -53,21 +60,14 @@ _HISTORY = Query(
 )
 
 
-async def save(
-    db: Connection, agent_id: UUID, config: AgentConfig, *, by: str, at: datetime
-) -> None:
-    """Make this the agent's config, and remember it as a version."""
-    settings = config.model_dump(exclude={"config_version"})
-    version = config.config_version
-    await _SAVE.run(db, agent_id=agent_id, config_version=version, settings=settings)
-    await _REMEMBER.run(
-        db,
-        agent_id=agent_id,
-        config_version=version,
-        settings=settings,
-        changed_by=by,
-        changed_at=at,
-    )
+async def save(db: Connection, agent: Row, config: AgentConfig, *, by: str, at: datetime) -> Row:
+    """Make this the agent's config, and remember it as a version; returns the agent with it."""
+    changed = {
+        "config_version": config.config_version,
+        "settings": config.model_dump(exclude={"config_version"}),
+    }
+    revision = await _SAVE.value(db, agent_id=agent["id"], changed_by=by, changed_at=at, **changed)
+    return {**agent, **changed, "revision": revision}
 
 
 async def version(db: Connection, agent_id: UUID, config_version: int) -> AgentConfig | None:
