@@ -1,5 +1,6 @@
 """What a switch has brought in money: by hand-made sums, and over any split of time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -110,6 +111,20 @@ def test_a_reported_price_holds_until_the_pools_price_changes() -> None:
     assert savings.rate_since(START, 0.06, prices) == [(START, 0.06), (hours(1), 0.07)]
     assert savings.rate_since(START, None, prices) == [(START, 0.05), (hours(1), 0.07)]
     assert savings.rate_since(START, None, []) == [(START, None)]
+    assert savings.rate_since(START, 0.06, prices, until=hours(0.5)) == [(START, 0.06)]
+
+
+@given(stay=stays(), until=MOMENTS)
+def test_prices_after_a_stay_is_settled_need_not_be_known(stay: Stay, until: datetime) -> None:
+    settled_at = savings.settled_at(stay.ended_at, stay.old_gone_at) or hours(30)
+
+    def known(rate: Rate) -> Rate:
+        return [step for step in rate if step[0] <= settled_at]
+
+    less = replace(stay, old_price=known(stay.old_price), new_price=known(stay.new_price))
+    assert savings.realised(less, since=START, until=until) == pytest.approx(
+        savings.realised(stay, since=START, until=until)
+    )
 
 
 @pytest.mark.parametrize(

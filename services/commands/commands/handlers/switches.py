@@ -138,12 +138,13 @@ def _stay(
 ) -> Stay:
     pricing = SwitchPricing(**row["pricing"])
     completed_at: datetime = row["completed_at"]
+    settled_at = savings.settled_at(row["ended_at"], row["old_gone_at"])
 
     def rate(instance: Instance, reported: float | None) -> Rate:
         pool = pool_of(instance)
         if pool is None:
             return [(completed_at, pricing.on_demand)]
-        return savings.rate_since(completed_at, reported, prices[pool])
+        return savings.rate_since(completed_at, reported, prices[pool], until=settled_at)
 
     return Stay(
         completed_at=completed_at,
@@ -151,7 +152,7 @@ def _stay(
         old_price=rate(Instance(**row["old_instance"]), pricing.old_spot),
         new_price=rate(Instance(**row["new_instance"]), pricing.new_spot),
         old_gone_at=row["old_gone_at"],
-        replicas=standby,
+        replicas=[flow for flow in standby if flow.until is None or flow.until > completed_at],
         downtime_seconds=row["downtime_seconds"] or 0.0,
         ondemand_price=pricing.on_demand,
     )

@@ -42,7 +42,12 @@ class Stay:
     @property
     def is_settled(self) -> bool:
         """Whether time will change nothing any more."""
-        return self.ended_at is not None and self.old_gone_at is not None
+        return settled_at(self.ended_at, self.old_gone_at) is not None
+
+
+def settled_at(ended_at: datetime | None, old_gone_at: datetime | None) -> datetime | None:
+    """When the agent had left and the old instance was gone: no later price concerns the stay."""
+    return max(ended_at, old_gone_at) if ended_at is not None and old_gone_at is not None else None
 
 
 def realised(stay: Stay, *, since: datetime, until: datetime) -> float:
@@ -85,19 +90,26 @@ def difference(old: Rate, new: Rate) -> Rate:
 
 
 def rate_since(
-    moment: datetime, reported: float | None, prices: Sequence[tuple[datetime, float]]
+    moment: datetime,
+    reported: float | None,
+    prices: Sequence[tuple[datetime, float]],
+    *,
+    until: datetime | None = None,
 ) -> Rate:
     """What an hour cost from a moment on: as reported, then as the pool's price changed.
 
-    Where nothing was reported, the price that the pool had last counts.
+    Where nothing was reported, the price that the pool had last counts. What changed after
+    `until` is left out.
     """
+    begin = bisect_right(prices, moment, key=_moment)
+    end = len(prices) if until is None else bisect_right(prices, until, key=_moment)
     first = reported if reported is not None else price_at(prices, moment)
-    return [(moment, first), *(step for step in prices if step[0] > moment)]
+    return [(moment, first), *prices[begin:end]]
 
 
 def price_at(rate: Rate, moment: datetime) -> float | None:
     """The price that held at a moment."""
-    index = bisect_right(rate, moment, key=lambda step: step[0])
+    index = bisect_right(rate, moment, key=_moment)
     return rate[index - 1][1] if index else None
 
 
@@ -109,6 +121,10 @@ def in_cents(usd: float) -> float:
 def promised(old: Rate, new: Rate, moment: datetime) -> float:
     """What an hour was to save by the prices at the switch; nothing if they are unknown."""
     return _minus(price_at(old, moment), price_at(new, moment)) or 0.0
+
+
+def _moment(step: tuple[datetime, float | None]) -> datetime:
+    return step[0]
 
 
 def _minus(old: float | None, new: float | None) -> float | None:
