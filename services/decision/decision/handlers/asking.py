@@ -39,12 +39,19 @@ class Market:
     uptime_hours: float | None
 
 
-async def question_about(agent: Known, market: Market, engine: Engine, tx: Tx) -> Question:
-    """All that a decision about the agent is made from."""
+async def known_pools(agent: Known, market: Market, tx: Tx) -> Sequence[Row]:
+    """What is known of the market's pools, and of the others in their groups."""
+    groups = sorted({agent.place_of(pool_id).group for pool_id in market.prices})
+    return await pools.known(tx.db, agent.client_id, groups) if groups else ()
+
+
+async def question_about(
+    agent: Known, market: Market, known_rows: Sequence[Row], engine: Engine, tx: Tx
+) -> Question:
+    """All that a decision about the agent is made from; `known_rows` are of `known_pools`."""
     places = {pool_id: agent.place_of(pool_id) for pool_id in market.prices}
     keys = [(place.group, pool_id) for pool_id, place in places.items()]
-    groups = sorted({place.group for place in places.values()})
-    rows = {(row["pool_group"], row["pool_id"]): row for row in await _known(agent, groups, tx)}
+    rows = {(row["pool_group"], row["pool_id"]): row for row in known_rows}
     siblings = [key for key in rows if key not in set(keys)]
     told = [_known_pool(rows.get(key), market.prices[key[1]], key, tx.now) for key in keys]
     known = [_known_pool(rows[key], None, key, tx.now) for key in siblings]
@@ -103,10 +110,6 @@ def policy_of(config: AgentConfig, settings: DecisionSettings) -> Policy:
         overlap_hours=settings.overlap_minutes / 60.0,
         exit_factor=settings.exit_factor,
     )
-
-
-async def _known(agent: Known, groups: Sequence[str], tx: Tx) -> Sequence[Row]:
-    return await pools.known(tx.db, agent.client_id, groups) if groups else ()
 
 
 async def _standing(agent: Known, market: Market, tx: Tx) -> Standing:

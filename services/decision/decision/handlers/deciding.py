@@ -1,12 +1,13 @@
 """Deciding for an agent that asks, and saying what would be decided for one that does not."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from chassis.transaction import Tx
 from decision import acting, metrics, records
 from decision.engine import EngineDown
-from decision.handlers.asking import Market, question_about
+from decision.handlers.asking import Market, known_pools, question_about
 from decision.handlers.found import Known, agent_to_change, agent_to_read, follow
 from decision.handlers.models import engine_of_now
 from decision.questions import Answer
@@ -33,8 +34,12 @@ async def decide(request: Decide, tx: Tx) -> DecisionAnswer:
     """Decide by what the agent tells, and keep and tell the decision; nobody is moved by it."""
     agent = await agent_to_change(request, tx)
     market = market_of(request.situation)
-    await _keep(agent, request.situation, market, tx)
-    detail, answer = await _decided(agent, market, tx)
+    known = await known_pools(agent, market, tx)
+    await _keep_prices(agent, market, known, tx)
+    told = _told(agent, request.situation, market, tx.now)
+    if market.here != agent.pool_id:
+        await follow(agent.told_anew(told), tx)
+    detail, answer = await _decided(agent, market, known, tx)
     await decisions.save(
         tx.db,
         detail,
@@ -42,11 +47,13 @@ async def decide(request: Decide, tx: Tx) -> DecisionAnswer:
         client_id=agent.client_id,
         instance_id=agent.state.instance_id,
     )
-    await contexts.count_decision(
+    await contexts.note_decision(
         tx.db,
         agent.id,
         is_switch=detail.recommendation is not Recommendation.STAY,
         confidence=detail.confidence,
+        ondemand_price=market.ondemand_price,
+        told=told,
         at=tx.now,
     )
     tx.emit(_made(agent, market, detail, answer))
@@ -79,7 +86,8 @@ async def get_recommendation(request: GetRecommendation, tx: Tx) -> Recommendati
             will_auto_execute=False,
             outcome=NO_DATA,
         )
-    detail, _ = await _decided(agent, market, tx)
+    known = await known_pools(agent, market, tx)
+    detail, _ = await _decided(agent, market, known, tx)
     return RecommendationAnswer(
         recommendation=detail.recommendation,
         target_pool=detail.target_pool,
@@ -103,11 +111,13 @@ def market_of(told: Situation) -> Market:
     return Market(here, prices, pricing.ondemand_price, told.metrics.uptime_hours)
 
 
-async def _decided(agent: Known, market: Market, tx: Tx) -> tuple[DecisionDetail, Answer | None]:
+async def _decided(
+    agent: Known, market: Market, known: Sequence[Row], tx: Tx
+) -> tuple[DecisionDetail, Answer | None]:
     """The engine's decision or, while the engine is away, what stands in for it."""
     gates = acting.gates_of(agent.state.config, in_emergency=agent.is_interrupted(tx.now))
     engine = await engine_of_now(tx)
-    question = await question_about(agent, market, engine, tx)
+    question = await question_about(agent, market, known, engine, tx)
     decision_id = tx.new_id()
     try:
         answer = await engine.answer(question)
@@ -129,11 +139,9 @@ async def _last_decision(
     return last if last and records.still_holds(last, here, pool_ids) else None
 
 
-async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
-    """Keep what the request tells of prices, and of how long the instance runs."""
+async def _keep_prices(agent: Known, market: Market, known: Sequence[Row], tx: Tx) -> None:
+    """Keep what the request tells of prices, and the pools that were not known before."""
     places = {pool_id: agent.place_of(pool_id) for pool_id in market.prices}
-    groups = sorted({place.group for place in places.values()})
-    known = await pools.known(tx.db, agent.client_id, groups) if groups else ()
     there = {(row["pool_group"], row["pool_id"]) for row in known}
     new = {id: place for id, place in places.items() if (place.group, id) not in there}
     await pools.add(tx.db, agent.client_id, new, at=tx.now)
@@ -142,16 +150,16 @@ async def _keep(agent: Known, told: Situation, market: Market, tx: Tx) -> None:
         tx.db, agent.client_id, prices, ondemand=market.ondemand_price, only_changes_at=tx.now
     )
     metrics.PRICES_RECORDED.labels("decide").inc(kept)
-    since = tx.now - timedelta(hours=told.metrics.uptime_hours)
-    told_now = {
+
+
+def _told(agent: Known, told: Situation, market: Market, now: datetime) -> dict[str, Any]:
+    """What a request tells of where the agent's instance runs, and since when."""
+    return {
         "registered_at": agent.registered_at,
         "pool_id": market.here,
-        "running_since": since.isoformat(),
-        "at": tx.now.isoformat(),
+        "running_since": (now - timedelta(hours=told.metrics.uptime_hours)).isoformat(),
+        "at": now.isoformat(),
     }
-    await contexts.change(tx.db, agent.id, ondemand_price=market.ondemand_price, told=told_now)
-    if market.here != agent.pool_id:
-        await follow(agent.told_anew(told_now), tx)
 
 
 async def _latest_market(agent: Known, tx: Tx) -> Market | None:

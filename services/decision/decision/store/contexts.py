@@ -1,6 +1,6 @@
 """Agents as decisions know them: the lock of each, its newest state, what happened to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,6 @@ _CHANGE: dict[tuple[str, ...], Query] = {
     names: Query(_of_agent.values(given(agent_contexts, *names)))
     for names in (
         ("ondemand_price",),
-        ("ondemand_price", "told"),
         ("told",),
         ("recovering",),
         ("noticed_instance_id", "noticed_at"),
@@ -41,13 +40,12 @@ _CHANGE: dict[tuple[str, ...], Query] = {
         ("open_command_id", "open_until"),
     )
 }
-_count = given(agent_contexts, "switches_recommended", "confidence_sum", "last_decision_at")
-_COUNT = Query(
-    _of_agent.values(
+_count = given(agent_contexts, "switches_recommended", "confidence_sum")
+_NOTE_DECISION = Query(
+    _of_agent.values(given(agent_contexts, "last_decision_at", "ondemand_price", "told")).values(
         total_decisions=agent_contexts.c.total_decisions + 1,
         switches_recommended=agent_contexts.c.switches_recommended + _count["switches_recommended"],
         confidence_sum=agent_contexts.c.confidence_sum + _count["confidence_sum"],
-        last_decision_at=_count["last_decision_at"],
     )
 )
 _LOCK_CLIENT = Query(
@@ -94,12 +92,20 @@ async def change(db: Connection, agent_id: UUID, **columns: Any) -> None:
     await _CHANGE[tuple(columns)].run(db, agent_id=agent_id, **named(columns))
 
 
-async def count_decision(
-    db: Connection, agent_id: UUID, *, is_switch: bool, confidence: float, at: datetime
+async def note_decision(
+    db: Connection,
+    agent_id: UUID,
+    *,
+    is_switch: bool,
+    confidence: float,
+    ondemand_price: float,
+    told: Mapping[str, Any],
+    at: datetime,
 ) -> None:
-    """Let the agent's figures grow by one decision."""
+    """Let the agent's figures grow by one decision, and keep what the request told."""
     counted = {"switches_recommended": int(is_switch), "confidence_sum": confidence}
-    await _COUNT.run(db, agent_id=agent_id, **named({**counted, "last_decision_at": at}))
+    kept = {"last_decision_at": at, "ondemand_price": ondemand_price, "told": told}
+    await _NOTE_DECISION.run(db, agent_id=agent_id, **named(counted | kept))
 
 
 async def fleet_for_update(db: Connection, client_id: UUID, *, at: datetime) -> Row:
