@@ -106,3 +106,17 @@ async def test_a_consumer_closes_while_a_fetch_waits_to_be_tried_again(
     await eventually(lambda: "Failed fetch messages" in caplog.text, within_seconds=30)
     await close(consumer)
     await own_stack.broker.start()
+
+
+async def test_a_killed_member_that_comes_back_under_its_name_is_not_missed_first(
+    bus: Bus, new_key: NewKey
+) -> None:
+    # The last test here: its member keeps its place in the group for as long as that.
+    longer_than_anyone_waits = {"member": "one", "session_timeout_seconds": "120"}
+    key = new_key()
+    async with bus.service(**longer_than_anyone_waits) as killed:
+        assert await bus.tell(key, "before") == 1
+        killed.kill()
+        await killed.wait()
+    async with bus.service(**longer_than_anyone_waits):
+        assert await bus.tell(key, "after") == 2

@@ -68,6 +68,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=self._service,
             group_id=self._service,
+            group_instance_id=self._settings.member,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=[RangePartitionAssignor],

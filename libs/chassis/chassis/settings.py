@@ -82,6 +82,11 @@ class ServiceSettings(BaseSettings):
     session_timeout_seconds: float = Field(
         6.0, gt=0, description="Silence after which the broker gives a consumer's work to others."
     )
+    member: str | None = Field(
+        None,
+        description="Name of this process among those of its service, if it comes back under it: "
+        "the broker then gives it its work back at once, and to nobody else meanwhile.",
+    )
     inbox_retention_hours: int = Field(
         192, ge=169, description="How long handled ids and answers are remembered; 8 days."
     )
