@@ -100,8 +100,8 @@ def backtest(
                 ondemand,
                 advisor,
                 trace,
-                _ticks(start, end, tick_minutes),
-                tick_minutes / 60,
+                _window(start, end),
+                tick_minutes,
                 progress,
             )
             report = _run(market, start_mode, fleet, loaded, policy, out, progress)
@@ -117,17 +117,22 @@ def backtest(
         _print(report, out)
 
 
-def _ticks(start: str, end: str, tick_minutes: int) -> Floats:
-    """All moments of decision, in hours since the epoch."""
+def _window(start: str, end: str) -> tuple[float, float]:
+    """When the back-test begins and ends, in hours since the epoch."""
     try:
         begins, ends = hours_of(_dashed(start)), hours_of(_dashed(end))
     except ValueError as error:
         raise RecordingError(f"Start or end is no moment in ISO 8601: {error}.") from error
     if not begins < ends:
         raise RecordingError(f"The start {start} does not lie before the end {end}.")
+    return begins, ends
+
+
+def _ticks(begins: float, ends: float, tick_minutes: int) -> Floats:
+    """All moments of decision, in hours since the epoch."""
     ticks = math.ceil(round((ends - begins) * 60 / tick_minutes, 6))
     if ticks > MOST_TICKS:
-        raise RecordingError(f"From {start} to {end} there are more than {MOST_TICKS} ticks.")
+        raise RecordingError(f"From start to end there are more than {MOST_TICKS} ticks.")
     return np.asarray((round(begins * 3600) + np.arange(ticks) * tick_minutes * 60) / 3600)
 
 
@@ -142,10 +147,11 @@ def _market(
     ondemand: Path,
     advisor: Path,
     trace: Path | None,
-    at: Floats,
-    tick_hours: float,
+    window: tuple[float, float],
+    tick_minutes: int,
     progress: Progress,
 ) -> Market:
+    at = _ticks(*window, tick_minutes)
     reading = progress.add_task("reading", total=None)
     series = read_prices(
         prices, lambda done, of: progress.update(reading, completed=done, total=of)
@@ -156,7 +162,8 @@ def _market(
         read_advisor(advisor),
         read_trace(trace) if trace else None,
         at,
-        tick_hours,
+        ends=window[1],
+        tick_hours=tick_minutes / 60,
     )
 
 

@@ -73,11 +73,14 @@ def market_of(
     advisor: Advisor,
     traces: Sequence[Trace] | None,
     at: Floats,
+    *,
+    ends: float,
     tick_hours: float,
 ) -> Market:
     """The market of all types that can be judged; raises `RecordingError` if there are none.
 
-    `ondemand` has USD per hour by region and type. With traces, only their pools take part.
+    `ondemand` has USD per hour by region and type. With traces, only their pools take part. Who
+    takes part depends on the prices until `ends`, and not on how often decisions are made.
     """
     by_type: dict[tuple[str, str], list[PriceSeries]] = defaultdict(list)
     for one in series:
@@ -87,7 +90,7 @@ def market_of(
     types = []
     for (instance_type, region), priced in sorted(by_type.items()):
         price = ondemand[region].get(instance_type)
-        if price is None or not _is_sound(priced, price, at):
+        if price is None or not _is_sound(priced, price, float(at[0]), ends):
             continue
         pools = _pools(priced, traced)
         if pools:
@@ -101,9 +104,18 @@ def market_of(
     return _on_grid(types, at, tick_hours, traced is not None)
 
 
-def _is_sound(priced: Sequence[PriceSeries], ondemand_price: float, at: Floats) -> bool:
-    highest = max(float(_at(one, at).max()) for one in priced)
+def _is_sound(
+    priced: Sequence[PriceSeries], ondemand_price: float, begins: float, ends: float
+) -> bool:
+    highest = max(_highest(one, begins, ends) for one in priced)
     return len(priced) >= FEWEST_ZONES and highest <= SPOT_ABOVE_ONDEMAND * ondemand_price
+
+
+def _highest(series: PriceSeries, begins: float, ends: float) -> float:
+    """The highest price from the one in force at the beginning to the last before the end."""
+    first = int(np.searchsorted(series.changed_at, begins, side="right")) - 1
+    last = int(np.searchsorted(series.changed_at, ends, side="left"))
+    return float(series.prices[first:last].max())
 
 
 def _at(series: PriceSeries, at: Floats) -> Floats:

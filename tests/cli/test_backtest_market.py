@@ -1,0 +1,67 @@
+"""What a back-test makes of recordings: who takes part, and what a pool's state and price are."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.recordings import (
+    ONDEMAND,
+    START,
+    ZONES,
+    Market,
+    Row,
+    price_row,
+    trace_rows,
+    wandering_prices,
+)
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+@pytest.fixture
+def calm(tmp_path: Path) -> Market:
+    """Prices alone, over five days."""
+    return Market(tmp_path)
+
+
+@pytest.fixture
+def torn(tmp_path: Path) -> Market:
+    """Three pools that come and go, over three days."""
+    prices, trace = wandering_prices("p3.2xlarge"), trace_rows("p3.2xlarge")
+    return Market(tmp_path, prices=prices, trace=trace, end=(START + 3 * DAY).isoformat())
+
+
+def spike(at: datetime) -> list[Row]:
+    """Prices of another type, one of which is above on-demand for a minute."""
+    begins = wandering_prices("p3.2xlarge", days=1)
+    dear = 2 * ONDEMAND["p3.2xlarge"]
+    return [
+        *begins,
+        price_row("p3.2xlarge", ZONES[0], dear, at),
+        price_row("p3.2xlarge", ZONES[0], 0.918, at + MINUTE),
+    ]
+
+
+@pytest.mark.parametrize("tick_minutes", ["10", "60", "1440"])
+def test_a_price_above_on_demand_counts_between_ticks_as_well(
+    calm: Market, tick_minutes: str
+) -> None:
+    expected = calm.run("one", tick_minutes=tick_minutes).report["agents"]
+    calm.prices += spike(START + DAY + 7 * MINUTE)
+    assert calm.run("two", tick_minutes=tick_minutes).report["agents"] == expected
+
+
+@pytest.mark.parametrize("at", [START - 2 * MINUTE, START + 5 * DAY])
+def test_a_price_above_on_demand_outside_the_window_counts_for_nothing(
+    calm: Market, at: datetime
+) -> None:
+    expected = calm.run("one").report["agents"]
+    calm.prices += spike(at)
+    assert calm.run("two").report["agents"] == expected + len(ZONES)
+
+
+def test_the_price_in_force_at_the_start_counts(calm: Market) -> None:
+    expected = calm.run("one").report["agents"]
+    calm.prices += spike(START - MINUTE / 2)
+    assert calm.run("two").report["agents"] == expected
