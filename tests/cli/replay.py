@@ -100,5 +100,6 @@ class Replay:
 
 
 def _last(changes: dict[datetime, T], at: datetime) -> T:
+    """The last entry, or before all of them the first."""
     moments = sorted(changes)
-    return changes[moments[bisect_right(moments, at) - 1]]
+    return changes[moments[max(0, bisect_right(moments, at) - 1)]]

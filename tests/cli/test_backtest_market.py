@@ -65,3 +65,17 @@ def test_the_price_in_force_at_the_start_counts(calm: Market) -> None:
     expected = calm.run("one").report["agents"]
     calm.prices += spike(START - MINUTE / 2)
     assert calm.run("two").report["agents"] == expected
+
+
+@pytest.mark.parametrize("first", ["0", "1"])
+def test_before_its_first_entry_a_pool_is_in_the_state_that_this_tells(
+    torn: Market, first: str
+) -> None:
+    moment = START + 12 * HOUR
+    torn.trace = [
+        {"ts": moment.isoformat(), "pool_id": f"p3.2xlarge.{ZONES[0]}", "available": first},
+        {"ts": START.isoformat(), "pool_id": f"p3.2xlarge.{ZONES[1]}", "available": "1"},
+    ]
+    late = torn.run("late", start_mode="pools").files
+    torn.trace[0]["ts"] = START.isoformat()
+    assert torn.run("early", start_mode="pools").files == late

@@ -5,7 +5,7 @@ Arrays are [ticks, types, pools]; types with fewer pools are filled up with pool
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,10 @@ def market_of(
     for one in series:
         if one.changed_at[0] <= at[0]:
             by_type[one.instance_type, region_of(one.az)].append(one)
-    traced = _traces_by_pool(series, traces) if traces is not None else None
+    traced = None
+    if traces is not None:
+        traces = [_known_from(one, float(at[0])) for one in traces]
+        traced = _traces_by_pool(series, traces)
     types = []
     for (instance_type, region), priced in sorted(by_type.items()):
         price = ondemand[region].get(instance_type)
@@ -122,6 +125,15 @@ def _at(series: PriceSeries, at: Floats) -> Floats:
     """The last price at or before each moment."""
     last = np.searchsorted(series.changed_at, at, side="right") - 1
     return np.asarray(series.prices[last])
+
+
+def _known_from(trace: Trace, begins: float) -> Trace:
+    """The trace, its first state told of no later than at the beginning.
+
+    A first entry tells how a pool was when somebody began to look, and not that it changed then.
+    """
+    first = np.minimum(trace.changed_at[:1], begins)
+    return replace(trace, changed_at=np.concatenate([first, trace.changed_at[1:]]))
 
 
 def _traces_by_pool(
@@ -162,9 +174,8 @@ def _on_grid(types: Sequence[MarketType], at: Floats, tick_hours: float, traced:
 
 
 def _up(trace: Trace, at: Floats) -> Booleans:
-    """Whether it is known to be up."""
-    states = np.concatenate([[False], trace.up])
-    return np.asarray(states[np.searchsorted(trace.changed_at, at, side="right")])
+    """Whether it is up, at moments from the first entry on."""
+    return np.asarray(trace.up[np.searchsorted(trace.changed_at, at, side="right") - 1])
 
 
 def _fell(trace: Trace, at: Floats, before: Floats) -> Booleans:
