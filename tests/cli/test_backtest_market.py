@@ -79,3 +79,13 @@ def test_before_its_first_entry_a_pool_is_in_the_state_that_this_tells(
     late = torn.run("late", start_mode="pools").files
     torn.trace[0]["ts"] = START.isoformat()
     assert torn.run("early", start_mode="pools").files == late
+
+
+def test_the_higher_of_two_prices_of_one_moment_counts_in_whatever_order(calm: Market) -> None:
+    low, high = (price_row("m5.large", ZONES[0], price, START + DAY) for price in (0.02, 0.05))
+    rows = calm.prices
+    calm.prices = [*rows, high]
+    expected = calm.run("higher").files
+    for name, both in (("rising", [low, high]), ("falling", [high, low])):
+        calm.prices = [*rows, *both]
+        assert calm.run(name).files == expected

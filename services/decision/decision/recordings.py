@@ -1,6 +1,7 @@
 """Recorded markets, as files: prices, on-demand prices, the advisor's feed, availability traces.
 
-Rows may come in any order and more than once. Times without a zone are UTC. What cannot be read
+Rows may come in any order and more than once; only two states of one pool at one moment are told
+apart by their order. Times without a zone are UTC. What cannot be read
 raises `RecordingError`, whose text is one sentence with the file in it.
 """
 
@@ -133,13 +134,15 @@ def read_prices(
 ) -> list[PriceSeries]:
     """The Linux prices of every pool in a folder, by pool.
 
-    The files are what `aws ec2 describe-spot-price-history` prints. `on_file` hears of progress.
+    The files are what `aws ec2 describe-spot-price-history` prints. Of two prices of a pool at one
+    moment the higher one counts. `on_file` hears of progress.
     """
     changes: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     paths = price_files(folder)
     for done, path in enumerate(paths, 1):
         for instance_type, az, at, price in _price_rows(path):
-            changes[instance_type, az][at] = price
+            told = changes[instance_type, az]
+            told[at] = max(price, told.get(at, price))
         on_file(done, len(paths))
     if not changes:
         raise RecordingError(f"{folder} holds no spot prices of Linux/UNIX.")
@@ -194,7 +197,10 @@ def read_advisor(path: Path) -> Advisor:
 
 
 def read_trace(path: Path) -> list[Trace]:
-    """Every pool's availability, from a CSV of changes: ts, pool_id, available (0 or 1)."""
+    """Every pool's availability, from a CSV of changes: ts, pool_id, available (0 or 1).
+
+    Of two states of a pool at one moment the later row's counts: only their order tells them apart.
+    """
     changes: dict[str, dict[float, bool]] = defaultdict(dict)
     for number, row in _csv_rows(path, ["ts", "pool_id", "available"]):
         try:
