@@ -89,3 +89,21 @@ def test_the_higher_of_two_prices_of_one_moment_counts_in_whatever_order(calm: M
     for name, both in (("rising", [low, high]), ("falling", [high, low])):
         calm.prices = [*rows, *both]
         assert calm.run(name).files == expected
+
+
+def test_json_that_is_nested_too_deeply_is_told_in_one_sentence(calm: Market) -> None:
+    calm.write()
+    depth = 200_000
+    (calm.folder / "prices" / "m5.large.json.gz").write_bytes(b"[" * depth + b"]" * depth)
+    result = calm.run_as_is().result
+    assert result.exit_code == 2
+    assert "m5.large.json.gz is no JSON" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("field", ["SpotPrice", "Timestamp"])
+def test_true_is_neither_a_price_nor_a_moment(calm: Market, field: str) -> None:
+    calm.prices[4] = {**calm.prices[4], field: True}  # type: ignore[dict-item]  # it is no such row
+    result = calm.run().result
+    assert result.exit_code == 2
+    assert "Row 5 of" in result.stderr

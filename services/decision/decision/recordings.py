@@ -166,9 +166,9 @@ def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
                 continue
             if not row.get("AvailabilityZone"):
                 continue  # It names no pool.
-            price = _positive(row["SpotPrice"])
+            price, at = _positive(_told(row["SpotPrice"])), hours_of(_told(row["Timestamp"]))
             pool = _text(row["InstanceType"]), _text(row["AvailabilityZone"])
-            yield *pool, hours_of(row["Timestamp"]), price
+            yield *pool, at, price
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RecordingError(f"Row {number} of {path} is no spot price: {error!r}.") from error
 
@@ -246,7 +246,7 @@ def _csv_rows(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[st
 def _json(path: Path) -> Any:
     try:
         return json.loads(_content(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # The latter where it is nested too deeply.
         raise RecordingError(f"{path} is no JSON.") from error
 
 
@@ -269,6 +269,13 @@ def _number(text: str, path: Path, line: int) -> float:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value} is no text")
+    return value
+
+
+def _told(value: Any) -> Any:
+    """The value as it is; true and false would pass as the numbers 1 and 0."""
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is no number")
     return value
 
 
