@@ -25,12 +25,17 @@ from tests.decision.market import shipped
 CARD = shipped().card
 
 
+def card_of(content: bytes, **fields: object) -> ModelCard:
+    """The card of a model whose bytes are these."""
+    told = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content), **fields}
+    return CARD.model_copy(update=told)
+
+
 def written(folder: Path, content: bytes, card: str | None = None) -> Path:
     """A model file with a card that tells of it."""
     path = folder / "risk.onnx"
     path.write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    text = CARD.model_copy(update={"sha256": digest}).model_dump_json() if card is None else card
+    text = card_of(content).model_dump_json() if card is None else card
     card_path(path).write_text(text)
     return path
 
@@ -146,6 +151,13 @@ def test_a_file_that_was_changed_is_refused() -> None:
     content = SHIPPED.read_bytes()
     with pytest.raises(ModelError, match="SHA-256"):
         checked(content[:-1] + bytes([content[-1] ^ 1]), CARD)
+
+
+@pytest.mark.parametrize("size_bytes", [0, len(SHIPPED.read_bytes()) + 1])
+def test_a_card_with_another_size_is_refused(size_bytes: int) -> None:
+    content = SHIPPED.read_bytes()
+    with pytest.raises(ModelError, match=f"its card says {size_bytes}"):
+        checked(content, card_of(content, size_bytes=size_bytes))
 
 
 def test_a_model_of_other_features_is_refused(tmp_path: Path) -> None:

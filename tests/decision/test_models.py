@@ -227,6 +227,7 @@ async def test_a_published_model_stands_above_the_file(decided: Scene) -> None:
         ({"onnx": "\u00e9"}, "onnx"),
         ({"onnx": base64.b64encode(b"no model").decode()}, "card.sha256"),
         ({"card": {**CARD, "sha256": "0" * 64}}, "card.sha256"),
+        ({"card": {**CARD, "size_bytes": CARD["size_bytes"] - 1}}, "card.size_bytes"),
         ({"card": {"name": "risk"}}, "card.version"),
         ({"card": {**CARD, "version": "v" * 256}}, "card.version"),
         ({"card": {**CARD, "version": ""}}, "card.version"),

@@ -118,6 +118,8 @@ def checked(content: bytes, card: ModelCard) -> Model:
     digest = hashlib.sha256(content).hexdigest()
     if digest != card.sha256:
         raise ModelError(f"The model's SHA-256 is {digest}, its card says {card.sha256}.")
+    if len(content) != card.size_bytes:
+        raise ModelError(f"The model has {len(content)} bytes, its card says {card.size_bytes}.")
     if card.features != NAMES:
         raise ModelError(f"The model's card names the features {', '.join(card.features)}.")
     model = Model(card, _session(content))

@@ -119,6 +119,8 @@ def _checked(request: PublishModel) -> tuple[bytes, ModelCard]:
         raise _invalid(place, first["msg"]) from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise _invalid("card.sha256", "The card is of another model")
+    if len(content) != card.size_bytes:
+        raise _invalid("card.size_bytes", f"The model has {len(content)} bytes")
     try:
         checked(content, card)
     except ModelError as error:
