@@ -64,6 +64,10 @@ def graph_with(change: str) -> bytes:
         model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = len(NAMES) + 1
     elif change == "input type":
         model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    elif change == "input rows":
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    elif change == "output rows":
+        model.graph.output[1].type.tensor_type.shape.dim[0].dim_value = 3
     elif change == "output missing":
         del model.graph.output[-1]
     else:
@@ -178,6 +182,8 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None
         ("input name", "inputs are"),
         ("input width", "no ONNX file|inputs are"),
         ("input type", "inputs are"),
+        ("input rows", "takes 3 rows at a time"),
+        ("output rows", "takes 3 rows at a time"),
         ("output missing", "outputs are"),
         ("negative risk", "do not lie between 0 and 1"),
         ("falling risk", "fall as time goes on"),

@@ -158,6 +158,9 @@ def _session(content: bytes) -> Any:
         )
     except Exception as error:  # The runtime's errors have no public base class.
         raise ModelError("The model is no ONNX file that the runtime can load.") from error
+    for one in (*session.get_inputs(), *session.get_outputs()):
+        if one.shape and isinstance(one.shape[0], int):  # Else it has a name, or None.
+            raise ModelError(f"The model takes {one.shape[0]} rows at a time, not any number.")
     inputs = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
     if inputs != {INPUT: ("tensor(float)", [len(NAMES)])}:
         raise ModelError(f"The model's inputs are {inputs}, not {INPUT} [n, {len(NAMES)}].")
