@@ -64,6 +64,7 @@ OWN_FILES = {
         "reasons": "a decision in words",
         "recordings": "recorded markets as files, to train and to back-test",
         "records": "a decision as it is kept, told and shown",
+        "trials": "rows that every model must answer",
     },
     "gateway": {
         "auth": "tokens, roles and rates come before every route",

@@ -1,6 +1,7 @@
 """The model's file: what is checked before it may answer, and what it then answers."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from decision.features import NAMES
+from decision.features import NAMES, Rows
 from decision.model import (
     INPUT,
     OUTPUTS,
     SHIPPED,
     SIZE_LIMIT_BYTES,
+    Model,
     ModelCard,
     ModelError,
     card_path,
@@ -38,6 +40,31 @@ def written(folder: Path, content: bytes, card: str | None = None) -> Path:
     text = card_of(content).model_dump_json() if card is None else card
     card_path(path).write_text(text)
     return path
+
+
+class Runtime:
+    """A runtime that gives the same answers whatever it is asked."""
+
+    def __init__(self, *answers: tuple[float, ...]) -> None:
+        self.answers = np.array(answers, np.float32)
+
+    def run(self, names: list[str], rows: object) -> list[Rows]:
+        return np.split(self.answers, np.cumsum(list(OUTPUTS.values()))[:-1], axis=1)
+
+
+def risk_that_grows_with(feature: str) -> bytes:
+    """The shipped graph, its risks raised by a feature that is zero without evidence."""
+    model = onnx.load_model_from_string(SHIPPED.read_bytes())
+    number = helper.make_tensor("number", TensorProto.INT64, [1], [NAMES.index(feature)])
+    model.graph.initializer.append(number)
+    raised = [
+        helper.make_node("Gather", ["wide", "number"], ["raise"], axis=1),
+        helper.make_node("Add", ["risks", "raise"], ["raised"]),
+    ]
+    for node in raised:
+        model.graph.node.insert(len(model.graph.node) - len(OUTPUTS), node)
+    output_of(model, "risk").input[0] = "raised"
+    return bytes(model.SerializeToString())
 
 
 TOLD_INSTEAD = {
@@ -194,6 +221,46 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None
 def test_a_graph_of_another_shape_is_refused(tmp_path: Path, change: str, complaint: str) -> None:
     with pytest.raises(ModelError, match=complaint):
         load(written(tmp_path, graph_with(change)))
+
+
+@pytest.mark.parametrize("feature", NAMES[1:])
+def test_a_model_that_is_sound_without_evidence_alone_is_refused(feature: str) -> None:
+    content = risk_that_grows_with(feature)
+    with pytest.raises(ModelError, match=r"lie between 0 and 1|fall as time goes on"):
+        checked(content, card_of(content))
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ((0.1, 0.1, 0.2, math.nan, 9.0, 0.4), "no numbers"),
+        ((math.inf, 0.1, 0.2, 0.3, 9.0, 0.4), "no numbers"),
+        ((-0.1, 0.1, 0.2, 0.3, 9.0, 0.4), "hazards are negative"),
+        ((0.1, -0.1, 0.2, 0.3, 9.0, 0.4), "between 0 and 1"),
+        ((0.1, 0.1, 0.2, 0.3, 9.0, 1.1), "between 0 and 1"),
+        ((0.1, 0.3, 0.2, 0.3, 9.0, 0.4), "fall as time goes on"),
+        ((0.1, 0.1, 0.2, 0.5, 9.0, 0.4), "fall as time goes on"),
+        ((0.1, 0.1, 0.2, 0.3, -0.1, 0.4), "other than 0 to 72 hours"),
+        ((0.1, 0.1, 0.2, 0.3, 73.0, 0.4), "other than 0 to 72 hours"),
+    ],
+)
+def test_an_answer_that_cannot_be_true_is_given_to_nobody(
+    answer: tuple[float, ...], complaint: str
+) -> None:
+    sound = (0.1, 0.1, 0.2, 0.3, 72.0, 0.4)
+    with pytest.raises(ModelError, match=complaint):
+        Model(CARD, Runtime(sound, answer)).risks(np.zeros((2, len(NAMES)), np.float32))
+
+
+def test_what_32_bits_round_is_no_fault() -> None:
+    rounded = (0.1, 0.2, 0.2 * (1 - 1e-6), 0.3, 72.0 * (1 + 1e-6), 1.0)
+    assert Model(CARD, Runtime(rounded)).risks(np.zeros((1, len(NAMES)), np.float32))
+
+
+def test_fewer_answers_than_rows_are_no_answer() -> None:
+    model = Model(CARD, Runtime((0.1, 0.1, 0.2, 0.3, 72.0, 0.4)))
+    with pytest.raises(ModelError, match="1 rows where 2 were asked"):
+        model.risks(np.zeros((2, len(NAMES)), np.float32))
 
 
 def test_a_model_cannot_draw_in_data_from_other_files(tmp_path: Path) -> None:

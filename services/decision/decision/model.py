@@ -5,6 +5,7 @@ to bind another one to the name that decisions read.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +16,12 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from decision.choices import HORIZON_HOURS, Risk
 from decision.features import NAMES, Rows
+from decision.trials import trial_rows
 
 SHIPPED = Path(__file__).parent / "shipped" / "risk.onnx"
 SIZE_LIMIT_BYTES = 1_000_000
 ROUNDING = 1.00001
-"""By so much a sum of 32-bit numbers may be too large."""
+"""By so much one 32-bit number may be too large beside another."""
 CARD_LIMIT_BYTES = 200_000
 
 INPUT = "features"
@@ -93,12 +95,15 @@ class Model:
             return []
         try:
             outputs = self._session.run(list(OUTPUTS), {INPUT: rows})
+            told = np.concatenate(outputs, axis=1)
         except Exception as error:  # The runtime's errors have no public base class.
             raise ModelError("The model fails on a row of features.") from error
-        risks = np.concatenate(outputs, axis=1)
-        if not np.isfinite(risks).all():
-            raise ModelError("The model's risks are no numbers.")
-        return [Risk(*row) for row in risks.tolist()]
+        if len(told) != len(rows):
+            raise ModelError(f"The model answers {len(told)} rows where {len(rows)} were asked.")
+        risks = [Risk(*row) for row in told.tolist()]
+        if not all(map(_is_sound, risks)):
+            raise ModelError(_complaint(next(risk for risk in risks if not _is_sound(risk))))
+        return risks
 
 
 def card_path(path: Path) -> Path:
@@ -171,15 +176,37 @@ def _session(content: bytes) -> Any:
 
 
 def _assert_sane(model: Model) -> None:
-    """Rows from a calm pool's to a torn one's must give risks and hours that can be."""
-    rows = np.zeros((3, len(NAMES)), np.float32)
-    rows[:, 0] = np.log([1e-5, 1e-2, 2.0])
-    risks = model.risks(rows)
-    if not all(0.0 <= value <= 1.0 for risk in risks for value in (*risk[1:4], risk.horizon)):
-        raise ModelError("The model's risks do not lie between 0 and 1.")
-    if not all(list(risk[1:4]) == sorted(risk[1:4]) for risk in risks):
-        raise ModelError("The model's risks fall as time goes on.")
-    if not all(risk.hazard_per_h >= 0.0 for risk in risks):
-        raise ModelError("The model's hazards are negative.")
-    if not all(0.0 <= risk.expected_hours <= HORIZON_HOURS * ROUNDING for risk in risks):
-        raise ModelError(f"The model expects other than 0 to {HORIZON_HOURS:g} hours.")
+    """Whatever a fleet can bring must give risks and hours that can be, one row or many."""
+    rows = trial_rows()
+    model.risks(rows)
+    model.risks(rows[:1])
+
+
+def _is_sound(risk: Risk) -> bool:
+    """Whether an answer can be true. It is asked for each pool of each decision, so it is short."""
+    hazard, hour, four_hours, day, hours, horizon = risk  # What is no number is in no range.
+    return (
+        0.0 <= hazard < math.inf
+        and 0.0 <= hour <= four_hours * ROUNDING
+        and four_hours <= day * ROUNDING
+        and day <= horizon * ROUNDING
+        and hour <= 1.0
+        and four_hours <= 1.0
+        and day <= 1.0
+        and horizon <= 1.0
+        and 0.0 <= hours <= HORIZON_HOURS * ROUNDING
+    )
+
+
+def _complaint(risk: Risk) -> str:
+    """What is wrong with an answer that is not sound, in one sentence."""
+    risks = (*risk[1:4], risk.horizon)
+    if not all(map(math.isfinite, risk)):
+        return "The model's risks are no numbers."
+    if not all(0.0 <= value <= 1.0 for value in risks):
+        return "The model's risks do not lie between 0 and 1."
+    if risk.hazard_per_h < 0.0:
+        return "The model's hazards are negative."
+    if not 0.0 <= risk.expected_hours <= HORIZON_HOURS * ROUNDING:
+        return f"The model expects other than 0 to {HORIZON_HOURS:g} hours."
+    return "The model's risks fall as time goes on."
