@@ -9,6 +9,7 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
+from decision.engine import engine_of
 from spotkeeper_contracts import Message, Refused, Request
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import AgentQuestion
@@ -26,6 +27,7 @@ from spotkeeper_contracts.decisions import (
 )
 from spotkeeper_contracts.emergencies import EmergencyOpened
 from spotkeeper_contracts.instances import Instance, InstanceTerminated
+from spotkeeper_contracts.pools import EngineState
 from spotkeeper_contracts.switches import SwitchCompleted
 
 HERE, THERE = "us-east-1a-pool-1", "us-east-1b-pool-1"
@@ -214,3 +216,11 @@ class OneAgent:
 def later(**span: float) -> None:
     """Let the clock run ahead of the true time by this much in all."""
     clock.move(timedelta(**span))
+
+
+async def look(acted: Scene) -> EngineState:
+    """Let the process look for models, though it did so just now; what it says of itself."""
+    engine = engine_of(acted.tx.settings)
+    engine.looked_at = engine.told_at = float("-inf")
+    await acted.sweep()
+    return next(one for one in acted.emitted if isinstance(one, EngineState))

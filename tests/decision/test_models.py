@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,14 @@ from chassis import clock
 from chassis.testing import Scene, example, scene
 from decision.app import service
 from decision.engine import ANSWERS_AT_ONCE, Slot, engine_of
-from decision.model import SHIPPED, card_path
+from decision.model import INPUT, SHIPPED, card_path
 from decision.questions import answer
-from spotkeeper_contracts import Refused
 from spotkeeper_contracts.decisions import DecisionMade, Recommendation
 from spotkeeper_contracts.models import (
     GetModelReport,
-    ListModels,
     ModelRole,
-    PublishModel,
-    WithdrawModel,
 )
-from spotkeeper_contracts.pools import EngineState
-from tests.decision.fleet import THERE, OneAgent, later
+from tests.decision.fleet import THERE, OneAgent, later, look
 from tests.stack import eventually
 
 CARD: dict[str, Any] = json.loads(card_path(SHIPPED).read_text(encoding="utf-8"))
@@ -53,14 +49,6 @@ async def with_file(
     async with scene(service, addresses["decision"]) as acted:
         yield acted
     clock.move(timedelta())
-
-
-async def look(acted: Scene) -> EngineState:
-    """Let the process look for models, though it did so just now; what it says of itself."""
-    engine = engine_of(acted.tx.settings)
-    engine.looked_at = engine.told_at = float("-inf")
-    await acted.sweep()
-    return next(one for one in acted.emitted if isinstance(one, EngineState))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -203,60 +191,32 @@ async def test_an_engine_that_hangs_is_asked_no_more_than_it_has_threads(
     assert (await agent.decides()).outcome is None
 
 
-async def publish(decided: Scene, **fields: Any) -> Any:
-    told = {"role": "active", "onnx": ONNX, "card": CARD, **fields}
-    return await decided.handle(example(PublishModel, **told), actor="admin")
+class Fussy:
+    """A runtime that fails at all but the rows of pools of which nothing is known."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, names: list[str], rows: dict[str, Any]) -> Any:
+        if rows[INPUT][:, 1:].any():
+            raise ValueError("too much is known")
+        return self._session.run(names, rows)
 
 
-async def test_a_published_model_stands_above_the_file(decided: Scene) -> None:
-    await publish(decided, card={**CARD, "version": "risk-published"})
-    assert (await look(decided)).model_version == "risk-published"
-    [known] = (await decided.handle(ListModels())).models  # type: ignore[union-attr]  # never None here
-    assert (known.role, known.published_by) == (ModelRole.ACTIVE, "admin")
-    await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
-    assert (await look(decided)).model_version == CARD["version"]
-    with pytest.raises(Refused, match="MODEL_NOT_FOUND"):
-        await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
-    await look(decided)
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"onnx": "no base 64!"}, "onnx"),
-        ({"onnx": "\u00e9"}, "onnx"),
-        ({"onnx": base64.b64encode(b"no model").decode()}, "card.sha256"),
-        ({"card": {**CARD, "sha256": "0" * 64}}, "card.sha256"),
-        ({"card": {**CARD, "size_bytes": CARD["size_bytes"] - 1}}, "card.size_bytes"),
-        ({"card": {"name": "risk"}}, "card.version"),
-        ({"card": {**CARD, "version": "v" * 256}}, "card.version"),
-        ({"card": {**CARD, "version": ""}}, "card.version"),
-        ({"card": {**CARD, "features": ["price"]}}, "onnx"),
-    ],
-)
-async def test_a_model_that_fails_a_check_is_refused(
-    decided: Scene, fields: dict[str, Any], field: str
+async def test_an_engine_that_fails_at_all_decisions_does_not_say_that_it_is_well(
+    with_file: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Refused) as refused:
-        await publish(decided, **fields)
-    assert refused.value.refusal.status == 400
-    assert list(refused.value.refusal.details or {}) == [field]
-    assert (await decided.handle(ListModels())).models == []  # type: ignore[union-attr]  # never None here
-
-
-async def test_a_shadow_is_recorded_and_never_acts(decided: Scene) -> None:
-    agent = OneAgent(decided)
-    await publish(decided, role="shadow", card={**CARD, "version": "risk-shadow"})
-    assert (await look(decided)).model_version == CARD["version"]
+    agent = OneAgent(with_file)
     await agent.decides()
-    made = await agent.explained()
-    assert made.model_version == CARD["version"]
-    assert made.shadow is not None
-    assert made.shadow.model_version == "risk-shadow"
-    await decided.handle(WithdrawModel(role=ModelRole.SHADOW))
-    await look(decided)
-    await agent.decides()
-    assert (await agent.explained()).shadow is None
+    slot = engine_of(with_file.tx.settings).active
+    assert slot.model is not None
+    failing = replace(slot.model, _session=Fussy(slot.model._session))
+    monkeypatch.setattr(slot, "_of_file", failing)
+    for _ in range(2):
+        assert (await agent.decides()).outcome == "degraded"
+        assert not (await look(with_file)).healthy
+    monkeypatch.undo()
+    assert (await look(with_file)).healthy
 
 
 async def test_promise_and_outcome_stand_side_by_side(decided: Scene) -> None:

@@ -12,18 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from chassis import clock
 from chassis.log import get_logger
 from decision import metrics
 from decision.choices import Risk
-from decision.features import NAMES, Rows
+from decision.features import Rows
 from decision.model import SHIPPED, Model, ModelCard, ModelError, card_path, checked, load
 from decision.prior import Advisor
 from decision.questions import Answer, Question, answer
 from decision.recordings import RecordingError, read_advisor
 from decision.settings import DecisionSettings
+from decision.trials import trial_rows
 from spotkeeper_contracts.models import ModelRole
 
 log = get_logger()
@@ -158,9 +157,9 @@ class Engine:
         return found
 
     async def recover(self) -> None:
-        """If the last answer failed, see whether the engine answers again."""
+        """If the last answer failed, see whether the engine answers all that it must again."""
         if self._is_failing:
-            await self.rate(np.zeros((1, len(NAMES)), np.float32))
+            await self.rate(trial_rows())
 
     async def shadow_answer(self, question: Question) -> Answer | None:
         """What the watching model would have decided, if there is one and it answers."""

@@ -1,0 +1,72 @@
+"""Models that are published: checked, taken up, held in their roles, and withdrawn."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from chassis.testing import Scene, example
+from decision.model import SHIPPED, card_path
+from spotkeeper_contracts import Refused
+from spotkeeper_contracts.models import ListModels, ModelRole, PublishModel, WithdrawModel
+from tests.decision.fleet import OneAgent, look
+
+CARD: dict[str, Any] = json.loads(card_path(SHIPPED).read_text(encoding="utf-8"))
+ONNX = base64.b64encode(SHIPPED.read_bytes()).decode()
+
+
+async def publish(decided: Scene, **fields: Any) -> Any:
+    told = {"role": "active", "onnx": ONNX, "card": CARD, **fields}
+    return await decided.handle(example(PublishModel, **told), actor="admin")
+
+
+async def test_a_published_model_stands_above_the_file(decided: Scene) -> None:
+    await publish(decided, card={**CARD, "version": "risk-published"})
+    assert (await look(decided)).model_version == "risk-published"
+    [known] = (await decided.handle(ListModels())).models  # type: ignore[union-attr]  # never None here
+    assert (known.role, known.published_by) == (ModelRole.ACTIVE, "admin")
+    await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
+    assert (await look(decided)).model_version == CARD["version"]
+    with pytest.raises(Refused, match="MODEL_NOT_FOUND"):
+        await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
+    await look(decided)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"onnx": "no base 64!"}, "onnx"),
+        ({"onnx": "\u00e9"}, "onnx"),
+        ({"onnx": base64.b64encode(b"no model").decode()}, "card.sha256"),
+        ({"card": {**CARD, "sha256": "0" * 64}}, "card.sha256"),
+        ({"card": {**CARD, "size_bytes": CARD["size_bytes"] - 1}}, "card.size_bytes"),
+        ({"card": {"name": "risk"}}, "card.version"),
+        ({"card": {**CARD, "version": "v" * 256}}, "card.version"),
+        ({"card": {**CARD, "version": ""}}, "card.version"),
+        ({"card": {**CARD, "features": ["price"]}}, "onnx"),
+    ],
+)
+async def test_a_model_that_fails_a_check_is_refused(
+    decided: Scene, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        await publish(decided, **fields)
+    assert refused.value.refusal.status == 400
+    assert list(refused.value.refusal.details or {}) == [field]
+    assert (await decided.handle(ListModels())).models == []  # type: ignore[union-attr]  # never None here
+
+
+async def test_a_shadow_is_recorded_and_never_acts(decided: Scene) -> None:
+    agent = OneAgent(decided)
+    await publish(decided, role="shadow", card={**CARD, "version": "risk-shadow"})
+    assert (await look(decided)).model_version == CARD["version"]
+    await agent.decides()
+    made = await agent.explained()
+    assert made.model_version == CARD["version"]
+    assert made.shadow is not None
+    assert made.shadow.model_version == "risk-shadow"
+    await decided.handle(WithdrawModel(role=ModelRole.SHADOW))
+    await look(decided)
+    await agent.decides()
+    assert (await agent.explained()).shadow is None
