@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,11 +79,21 @@ def test_savings_are_measured_against_on_demand_and_just_enough_is_enough() -> N
 
 
 def test_a_risk_at_the_threshold_is_allowed_and_one_above_it_is_not() -> None:
-    above = math.nextafter(0.30, 1.0)
+    above = 0.30 * 1.000002
     assert decided(None, pool("a", 0.3, 0.30)).target_pool == "a"
     refused = decided(None, pool("a", 0.3, above))
     assert refused.target_pool is None
     assert gate(refused, "a", "risk_threshold")[1:] == (above, 0.30, False)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.30, 0.9])
+def test_a_risk_is_at_the_threshold_if_32_bits_cannot_tell_them_apart(threshold: float) -> None:
+    answer = float(np.nextafter(np.float32(threshold), np.float32(1.0)))
+    assert answer > threshold
+    policy = replace(POLICY, risk_threshold=threshold)
+    taken = decided(None, pool("a", 0.3, answer), policy=policy)
+    assert taken.target_pool == "a"
+    assert gate(taken, "a", "risk_threshold")[1:] == (threshold, threshold, True)
 
 
 def test_the_own_pool_is_left_only_above_133_hundredths_of_the_threshold() -> None:

@@ -18,6 +18,9 @@ REBALANCE_RISK = 0.5
 """What a rebalance recommendation makes of the pool's risk for an hour. A rule: no public data
 tells how often one comes true."""
 ROUNDING = 1e-12
+RISK_ROUNDING = 1e-6
+"""The part of a risk that is no more than rounding: a model answers in 32 bits, where the number
+nearest to 0.3 is above it."""
 NO_PRICE = 1e-9
 """USD per hour; what costs less has no price of which a part could be told."""
 
@@ -183,7 +186,10 @@ def _savings_gate(price: float, ondemand_price: float, policy: Policy) -> Gate:
 
 
 def _risk_gate(pool: Pool, limit: float) -> Gate:
-    return Gate("risk_threshold", pool.risk.hour, limit, pool.risk.hour <= limit)
+    """A risk that is above the limit by its rounding alone is told as the limit."""
+    risk = pool.risk.hour
+    passed = risk <= limit * (1.0 + RISK_ROUNDING)
+    return Gate("risk_threshold", min(risk, limit) if passed else risk, limit, passed)
 
 
 def _limits(standing: Standing, policy: Policy, to_spot: bool) -> Iterator[Gate]:
