@@ -2,11 +2,13 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from chassis.testing import Scene, example
+from decision.engine import engine_of
 from decision.model import SHIPPED, card_path
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.models import ListModels, ModelRole, PublishModel, WithdrawModel
@@ -14,6 +16,14 @@ from tests.decision.fleet import OneAgent, look
 
 CARD: dict[str, Any] = json.loads(card_path(SHIPPED).read_text(encoding="utf-8"))
 ONNX = base64.b64encode(SHIPPED.read_bytes()).decode()
+
+
+@pytest.fixture(autouse=True)
+async def forgotten(decided: Scene) -> AsyncIterator[None]:
+    """The engine outlives a test, and what a test published is not to decide in the next."""
+    yield
+    for slot in engine_of(decided.tx.settings).slots:
+        slot.publish(None)
 
 
 async def publish(decided: Scene, **fields: Any) -> Any:
@@ -70,3 +80,42 @@ async def test_a_shadow_is_recorded_and_never_acts(decided: Scene) -> None:
     await look(decided)
     await agent.decides()
     assert (await agent.explained()).shadow is None
+
+
+async def roles(decided: Scene) -> dict[str | None, str]:
+    """The version that has each role, as the list tells it."""
+    told: Any = await decided.handle(ListModels())
+    return {model.role and model.role.value: model.version for model in told.models}
+
+
+async def test_one_file_can_decide_and_watch(decided: Scene) -> None:
+    await publish(decided, role="active", card={**CARD, "version": "risk-acts"})
+    await publish(decided, role="shadow", card={**CARD, "version": "risk-watches"})
+    assert await roles(decided) == {"active": "risk-acts", "shadow": "risk-watches"}
+    assert (await look(decided)).model_version == "risk-acts"
+    agent = OneAgent(decided)
+    await agent.decides()
+    made = await agent.explained()
+    assert made.model_version == "risk-acts"
+    assert made.shadow is not None
+    assert made.shadow.model_version == "risk-watches"
+
+
+async def test_a_shadow_that_is_made_active_watches_on_until_it_is_withdrawn(
+    decided: Scene,
+) -> None:
+    for role in ("shadow", "active"):
+        await publish(decided, role=role)
+    assert await roles(decided) == {"active": CARD["version"], "shadow": CARD["version"]}
+    withdrawn: Any = await decided.handle(WithdrawModel(role=ModelRole.SHADOW))
+    assert (withdrawn.model.sha256, withdrawn.model.role) == (CARD["sha256"], None)
+    assert await roles(decided) == {"active": CARD["version"]}
+    await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
+    assert await roles(decided) == {None: CARD["version"]}
+
+
+async def test_the_same_file_with_another_card_is_taken_up(decided: Scene) -> None:
+    for version in ("risk-one", "risk-two"):
+        await publish(decided, card={**CARD, "version": version})
+        assert (await look(decided)).model_version == version
+    assert await roles(decided) == {"active": "risk-two"}

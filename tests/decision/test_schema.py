@@ -10,9 +10,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import decision.store
+from chassis.migrations import migrate
 from chassis.query import Query
 from chassis.testing import Scene
+from decision.app import service
 from decision.tables import metadata
+from tests.stack import Stack
 
 MODULES = [
     importlib.import_module(f"decision.store.{module.name}")
@@ -49,3 +52,21 @@ async def test_no_other_role_reads_the_decision_tables(addresses: dict[str, str]
             await stranger.fetch("select * from decision.pools")
     finally:
         await stranger.close()
+
+
+async def test_models_keep_their_roles_when_these_get_a_table(stack: Stack) -> None:
+    address = (await stack.new_database("decision_before"))["decision"]
+    assert service.migrations is not None
+    await migrate(address, service.migrations, revision="0001")
+    connection = await asyncpg.connect(address)
+    try:
+        await connection.execute(
+            "insert into models (sha256, version, size_bytes, role, onnx, card, published_by,"
+            " published_at) values ('a', 'acts', 1, 'active', '', '{}', 'admin', now()),"
+            " ('b', 'idle', 1, null, '', '{}', 'admin', now())"
+        )
+        await migrate(address, service.migrations)
+        rows = await connection.fetch("select role, sha256, version from model_roles")
+    finally:
+        await connection.close()
+    assert [tuple(row) for row in rows] == [("active", "a", "acts")]

@@ -18,7 +18,10 @@ class ModelRole(StrEnum):
 
 
 class ModelDetail(Value):
-    """A published model; `role` is null once another has taken its place."""
+    """A published model; `role` is null once another has taken its place.
+
+    A file that both decides and watches is listed once for each, with the card of each.
+    """
 
     sha256: str
     version: Text
@@ -45,6 +48,8 @@ class ModelQuestion(Request):
 
 class PublishModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
     """Give a model a role, if it passes every check; it takes the place of the one before.
+
+    Who has the other role stays the same, be it the same file.
 
     The ONNX file is given in Base64, with the content of its card. Every engine takes it up by
     itself, and without a pause.

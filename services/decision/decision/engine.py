@@ -42,9 +42,9 @@ class EngineDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A model that was published for a role."""
+    """A model that was published for a role; with each publication `mark` is another value."""
 
-    sha256: str
+    mark: object
     onnx: bytes
     card: Mapping[str, Any]
 
@@ -63,7 +63,7 @@ class Slot:
         self._of_file: Model | None = None
         self._published: Model | None = None
         self._file_seen: object = None
-        self.published_seen: str | None = None
+        self.published_seen: object = None
 
     @property
     def model(self) -> Model | None:
@@ -85,7 +85,7 @@ class Slot:
 
     def publish(self, published: Published | None) -> None:
         """Take up what was published for the role, or let the file decide again."""
-        self.published_seen = published.sha256 if published else None
+        self.published_seen = published.mark if published else None
         self._published = self._taken(published.opened, "published") if published else None
 
     def _taken(self, opened: Callable[[], Model], origin: str) -> Model | None:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Float,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -170,12 +171,26 @@ models = Table(
     Column("sha256", Text, primary_key=True),
     Column("version", Text, nullable=False),
     Column("size_bytes", Integer, nullable=False),
+    # For the release before `model_roles` alone, which may still run on this schema.
     Column("role", Text),
     Column("onnx", LargeBinary, nullable=False),
+    # As it was published last; a role keeps the card that it was given with.
     Column("card", JSONB, nullable=False),
     Column("published_by", Text, nullable=False),
     Column("published_at", Moment, nullable=False),
     Index("models_role", "role", unique=True, postgresql_where=text("role is not null")),
+)
+
+model_roles = Table(
+    "model_roles",
+    metadata,
+    # One file may decide and watch, each under a card of its own.
+    Column("role", Text, primary_key=True),
+    Column("sha256", ForeignKey("models.sha256"), nullable=False),
+    Column("version", Text, nullable=False),
+    Column("card", JSONB, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("published_at", Moment, nullable=False),
 )
 
 bus_tables(metadata)

@@ -47,11 +47,11 @@ async def look_at_models(engine: Engine, tx: Tx) -> None:
     published = await store.in_roles(tx.db)
     for slot in engine.slots:
         await asyncio.to_thread(slot.look_at_file)
-        sha256 = published.get(slot.role)
-        if sha256 == slot.published_seen:
+        mark = published.get(slot.role)
+        if mark == slot.published_seen:
             continue
-        row = sha256 and await store.content(tx.db, sha256)
-        found = Published(sha256, row["onnx"], row["card"]) if sha256 and row else None
+        row = await store.content(tx.db, slot.role)
+        found = Published(mark, row["onnx"], row["card"]) if mark and row else None
         await asyncio.to_thread(slot.publish, found)
     engine.looked_at = clock.monotonic()
 

@@ -12,9 +12,10 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    delete,
     func,
+    null,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
@@ -23,56 +24,74 @@ from decision.choices import Move
 from decision.store.evidence import EventKind
 from decision.store.rows import AT, SINCE, Row, given, named
 from decision.tables import agent_decision_history as history
-from decision.tables import models, pool_events, switch_outcomes
+from decision.tables import model_roles, models, pool_events, switch_outcomes
 from spotkeeper_contracts.decisions import Recommendation
 from spotkeeper_contracts.models import ModelRole
 
 _ROLE = bindparam("of_role", type_=Text)
-_told = [column for column in models.c if column.name != "onnx"]
-_publish = insert(models).values(given(models, *models.c.keys()))
-_PUBLISH = Query(
-    _publish.on_conflict_do_update(
-        index_elements=["sha256"],
-        set_={
-            name: _publish.excluded[name]
-            for name in ("role", "version", "card", "published_at", "published_by")
-        },
+_published = ("version", "card", "published_by", "published_at")
+_FILE = ("sha256", "size_bytes", "onnx", *_published)
+_GIVEN = ("role", "sha256", *_published)
+_keep = insert(models).values(given(models, *_FILE))
+_KEEP = Query(
+    _keep.on_conflict_do_update(
+        index_elements=["sha256"], set_={name: _keep.excluded[name] for name in _published}
     )
 )
-_RETIRE = Query(
-    update(models).where(models.c.role == _ROLE).values(role=None).returning(*_told), writes=True
+_give = insert(model_roles).values(given(model_roles, *_GIVEN))
+_GIVE = Query(
+    _give.on_conflict_do_update(
+        index_elements=["role"], set_={name: _give.excluded[name] for name in _GIVEN[1:]}
+    )
 )
-_ALL = Query(select(*_told).order_by(models.c.published_at.desc(), models.c.sha256))
-_IN_ROLE = Query(select(models.c.role, models.c.sha256).where(models.c.role.is_not(None)))
+_told = (models.c.sha256, models.c.size_bytes)
+_WITHDRAW = Query(
+    delete(model_roles)
+    .where(model_roles.c.role == _ROLE, model_roles.c.sha256 == models.c.sha256)
+    .returning(*_told, null().label("role"), *(model_roles.c[name] for name in _published)),
+    writes=True,
+)
+_of_role = [func.coalesce(model_roles.c[n], models.c[n]).label(n) for n in _published]
+_ALL = Query(
+    select(*_told, model_roles.c.role, *_of_role)
+    .select_from(models.outerjoin(model_roles))
+    .order_by(_of_role[-1].desc(), models.c.sha256, model_roles.c.role)
+)
+_IN_ROLE = Query(
+    select(*(model_roles.c[name] for name in ("role", "sha256", "version", "published_at")))
+)
 _CONTENT = Query(
-    select(models.c.onnx, models.c.card).where(models.c.sha256 == bindparam("sha256", type_=Text))
+    select(models.c.onnx, model_roles.c.card)
+    .select_from(model_roles.join(models))
+    .where(model_roles.c.role == _ROLE)
 )
 
 
 async def publish(db: Connection, role: ModelRole, **columns: Any) -> None:
-    """Give a model a role, and take it from the one before."""
-    await _RETIRE.row(db, of_role=role.value)
-    await _PUBLISH.run(db, **named({**columns, "role": role.value}))
+    """Give a model a role, and take that from the one before; the other role stays as it is."""
+    given_to = {**columns, "role": role.value}
+    await _KEEP.run(db, **named({name: given_to[name] for name in _FILE}))
+    await _GIVE.run(db, **named({name: given_to[name] for name in _GIVEN}))
 
 
 async def withdraw(db: Connection, role: ModelRole) -> Row | None:
     """Take its role from a model; the model, if there was one."""
-    return await _RETIRE.row(db, of_role=role.value)
+    return await _WITHDRAW.row(db, of_role=role.value)
 
 
 async def all_models(db: Connection) -> Sequence[Row]:
-    """All models that were ever published, newest first."""
+    """All models that were ever published, newest first; one with two roles is there twice."""
     return await _ALL.rows(db)
 
 
-async def in_roles(db: Connection) -> dict[ModelRole, str]:
-    """The SHA-256 of the model that has each role."""
-    return {ModelRole(row["role"]): row["sha256"] for row in await _IN_ROLE.rows(db)}
+async def in_roles(db: Connection) -> dict[ModelRole, object]:
+    """What has each role: another value if it was published anew, be it the same file."""
+    return {ModelRole(row["role"]): tuple(row)[1:] for row in await _IN_ROLE.rows(db)}
 
 
-async def content(db: Connection, sha256: str) -> Row | None:
-    """A model's file and card."""
-    return await _CONTENT.row(db, sha256=sha256)
+async def content(db: Connection, role: ModelRole) -> Row | None:
+    """The file of the model with that role, and the card that it was given with."""
+    return await _CONTENT.row(db, of_role=role.value)
 
 
 _HOUR = timedelta(hours=1)
