@@ -7,7 +7,7 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from decision.store import evidence, pools
+from decision.store import evidence, pools, retention
 from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
@@ -268,8 +268,21 @@ async def test_old_prices_are_thinned_out_and_forgotten(
     for ago in (timedelta(days=40), timedelta(days=35)):
         await agent.reports({THERE: 0.01}, timestamp=now - ago)
     for minutes in (0, 10, 20):
-        moment = now - timedelta(days=3) + timedelta(minutes=minutes)
+        moment = now - timedelta(days=2, hours=3) + timedelta(minutes=minutes)
         await agent.reports({THERE: 0.02 + minutes / 1000}, timestamp=moment)
     await agent.reports({THERE: 0.03})
     await agent.scene.sweep()
     assert await prices(agent) == [0.04, 0.03]
+
+
+async def test_prices_are_thinned_out_as_they_grow_old_and_not_looked_at_again(
+    agent: OneAgent,
+) -> None:
+    now = clock.now().replace(minute=0, second=0, microsecond=0)
+    for minutes in (0, 10, 20):
+        moment = now - timedelta(days=2) + timedelta(minutes=minutes)
+        await agent.reports({THERE: 0.02 + minutes / 1000}, timestamp=moment)
+    db = agent.scene.db
+    assert await retention.thin_prices(db, at=now + timedelta(days=9), limit=9) == 0
+    assert await retention.thin_prices(db, at=now + timedelta(hours=1), limit=9) == 2
+    assert await prices(agent) == [0.04]

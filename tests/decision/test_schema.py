@@ -70,3 +70,11 @@ async def test_models_keep_their_roles_when_these_get_a_table(stack: Stack) -> N
     finally:
         await connection.close()
     assert [tuple(row) for row in rows] == [("active", "a", "acts")]
+
+
+async def test_stays_that_ended_long_ago_are_found_without_the_others(decided: Scene) -> None:
+    await decided.db.raw.execute("set local enable_seqscan = off")
+    plan = await decided.db.raw.fetch(
+        "explain select id from pool_stays where ended_at < now() - interval '90 days'"
+    )
+    assert any("pool_stays_ended_at" in line[0] for line in plan)

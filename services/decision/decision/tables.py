@@ -144,6 +144,7 @@ pool_stays = Table(
     Index("pool_stays_open", "agent_id", unique=True, postgresql_where=text("ended_at is null")),
     Index("pool_stays_of_group", "client_id", "pool_group", "ended_at"),
     Index("pool_stays_of_instance", "client_id", "instance_id", "started_at"),
+    Index("pool_stays_ended_at", "ended_at"),
 )
 
 switch_outcomes = Table(

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, literal_column, select, tuple_
 
 from chassis.query import Connection, Query
-from decision.store.rows import LIMIT, SINCE
+from decision.store.rows import BEFORE, LIMIT, SINCE
 from decision.tables import agent_decision_history, pool_events, pool_prices, pool_stays
 
 THIN_AFTER = timedelta(days=2)
 """Of prices older than this the last of each hour is kept: volatility counts hourly steps."""
+THIN_FOR = timedelta(days=1)
+"""For so long they are looked at. What a service that was away for longer left, or who told of late
+prices, stays as it is until it is forgotten: it costs room, and nothing else."""
 
 _pool = (pool_prices.c.client_id, pool_prices.c.pool_group, pool_prices.c.pool_id)
 _key = (*_pool, pool_prices.c.at)
@@ -62,7 +65,8 @@ _THIN = Query(
         tuple_(*_key).in_(
             select(*_key)
             .where(
-                pool_prices.c.at < SINCE,
+                pool_prices.c.at >= SINCE,
+                pool_prices.c.at < BEFORE,
                 select(_later.c.at)
                 .where(
                     *_same_pool,
@@ -87,4 +91,5 @@ async def forget(db: Connection, before: Mapping[str, datetime], *, limit: int) 
 
 async def thin_prices(db: Connection, *, at: datetime, limit: int) -> int:
     """Keep one price an hour of those that are old; how many went."""
-    return await _THIN.run(db, since=at - THIN_AFTER, limit=limit)
+    before = at - THIN_AFTER
+    return await _THIN.run(db, since=before - THIN_FOR, before=before, limit=limit)

@@ -1,4 +1,4 @@
-"""The roles of models in a table of their own."""
+"""The roles of models in a table of their own; ended stays are found by their end."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,3 +23,4 @@ def upgrade() -> None:
         " select role, sha256, version, card, published_by, published_at from models"
         " where role is not null"
     )
+    op.create_index("pool_stays_ended_at", "pool_stays", ["ended_at"])
