@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import commands.store
 from chassis.query import Query
-from chassis.testing import Scene
+from chassis.testing import Scene, example
 from commands.tables import metadata
+from spotkeeper_contracts.pools import PoolState
 
 MODULES = [
     importlib.import_module(f"commands.store.{module.name}")
@@ -49,3 +50,12 @@ async def test_no_other_role_reads_the_commands_tables(addresses: dict[str, str]
             await stranger.fetch("select * from commands.commands")
     finally:
         await stranger.close()
+
+
+async def test_pools_are_told_of_beyond_the_year_2038(commands: Scene) -> None:
+    state = example(PoolState, revision=2**31, pool_id="t3.medium.us-east-1z")
+    await commands.handle(state)
+    kept = await commands.db.raw.fetchval(
+        "select revision from pool_states where pool_id = $1", state.pool_id
+    )
+    assert kept == state.revision

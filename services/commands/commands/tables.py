@@ -4,6 +4,7 @@ The row of an agent in `agent_contexts` is the lock of all that concerns the age
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -173,7 +174,8 @@ pool_states = Table(
     # A pool is named, and rated, by the fleet of one client.
     Column("client_id", Uuid, primary_key=True),
     Column("pool_id", Text, primary_key=True),
-    Column("revision", Integer, nullable=False),
+    # Seconds since 1970.
+    Column("revision", BigInteger, nullable=False),
     Column("instance_type", Text, nullable=False),
     Column("region", Text, nullable=False),
     Column("az", Text, nullable=False),
