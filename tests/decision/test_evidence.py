@@ -7,7 +7,7 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from decision.store import evidence, pools, retention
+from decision.store import evidence, retention
 from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
@@ -43,10 +43,10 @@ async def hours_run(agent: OneAgent, pool_id: str = HERE) -> list[float]:
 
 async def prices(agent: OneAgent, pool_id: str = THERE) -> list[float]:
     """All kept prices of a pool, oldest first."""
-    rows = await pools.prices_of(
-        agent.scene.db,
-        {"client_id": agent.state.client_id, "pool_group": GROUP, "pool_id": pool_id},
-        at=clock.now() + timedelta(days=1),
+    rows = await agent.scene.db.raw.fetch(
+        "select price_usd_per_hour from pool_prices"
+        " where client_id = $1 and pool_group = $2 and pool_id = $3 order by at",
+        *(agent.state.client_id, GROUP, pool_id),
     )
     return [row["price_usd_per_hour"] for row in rows]
 

@@ -2,7 +2,7 @@
 
 import socket
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,15 +11,18 @@ from chassis import clock
 from chassis.transaction import Tx
 from decision import metrics
 from decision.engine import Engine
-from decision.features import candidate_rows, price_history
-from decision.handlers.asking import HOUR, evidence_of
+from decision.features import HISTORY_HOURS, candidate_rows, price_history
+from decision.handlers.asking import HOUR, Key, evidence_of
 from decision.handlers.models import engine_of_now, look_at_models
 from decision.store import pools, retention
+from decision.store.histories import prices_of
 from decision.store.rows import Row
 from spotkeeper_contracts.pools import EngineState, PoolState
 
 POOLS_AT_ONCE = 50
 PRICES_AT_ONCE = 2_000
+PRICES_BACK = timedelta(hours=HISTORY_HOURS + 1)
+"""An hour more than volatility looks back, which no rounding of hours can miss."""
 ROWS_AT_ONCE = 1_000
 FORGET_SECONDS = 60.0
 RISK_STEP = 0.05
@@ -82,14 +85,16 @@ async def _rate(due: Sequence[Row], engine: Engine, tx: Tx) -> None:
     keys = [(pool["pool_group"], pool["pool_id"]) for pool in known]
     rows = candidate_rows(await evidence_of(client_id, keys, priors, tx))
     risks = await engine.rate(rows)
+    prices = await _prices_of(due, tx)
     for pool in due:
-        number = keys.index((pool["pool_group"], pool["pool_id"]))
-        risk = risks[number].hour if risks else pool["risk_1h"]
-        await _keep_rating(pool, risk, tx)
+        key = pool["pool_group"], pool["pool_id"]
+        risk = risks[keys.index(key)].hour if risks else pool["risk_1h"]
+        await _keep_rating(pool, prices.get(key), risk, tx)
 
 
-async def _keep_rating(pool: Row, risk: float | None, tx: Tx) -> None:
-    rated = {**pool, **await _priced(pool, tx), "risk_1h": risk}
+async def _keep_rating(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> None:
+    priced = _priced(pool, history, tx.now) if history else {}
+    rated = {**pool, **priced, "risk_1h": risk}
     is_new = _is_news(pool, rated)
     await pools.rate(
         tx.db,
@@ -122,28 +127,23 @@ def _next_rating(tx: Tx) -> datetime:
     return at
 
 
-async def _priced(pool: Row, tx: Tx) -> dict[str, object]:
+async def _prices_of(due: Sequence[Row], tx: Tx) -> Mapping[Key, Row]:
+    """The prices of each pool of one client, as far back as features look."""
+    client_id = due[0]["client_id"]
+    keys = [(pool["pool_group"], pool["pool_id"]) for pool in due]
+    rows = await prices_of(tx.db, client_id, keys, since=tx.now - PRICES_BACK, at=tx.now)
+    return {(row["pool_group"], row["pool_id"]): row for row in rows}
+
+
+def _priced(pool: Row, history: Row, now: datetime) -> dict[str, object]:
     """What the pool's prices come to by now."""
-    prices = await pools.prices_of(tx.db, pool, at=tx.now)
-    if not prices:
-        return {}
-    last = prices[-1]
-    ondemand = next(
-        (
-            row["ondemand_usd_per_hour"]
-            for row in reversed(prices)
-            if row["ondemand_usd_per_hour"] is not None
-        ),
-        None,
-    )
-    hours = np.array([(row["at"] - EPOCH) / HOUR for row in prices])
-    values = np.array([row["price_usd_per_hour"] for row in prices])
-    _, volatility = price_history(hours, values, (tx.now - EPOCH) / HOUR)
+    hours = np.array([(moment - EPOCH) / HOUR for moment in history["moments"]])
+    _, volatility = price_history(hours, np.array(history["prices"]), (now - EPOCH) / HOUR)
     return {
-        "price_usd_per_hour": last["price_usd_per_hour"],
-        "ondemand_usd_per_hour": ondemand,
-        "priced_at": last["at"],
-        "first_priced_at": min(prices[0]["at"], pool["first_priced_at"] or prices[0]["at"]),
+        "price_usd_per_hour": history["prices"][-1],
+        "ondemand_usd_per_hour": history["ondemand_usd_per_hour"],
+        "priced_at": history["moments"][-1],
+        "first_priced_at": min(history["first_at"], pool["first_priced_at"] or history["first_at"]),
         "volatility": volatility,
     }
 

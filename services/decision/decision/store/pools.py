@@ -166,16 +166,6 @@ _DUE = Query(
     .limit(LIMIT)
     .with_for_update(skip_locked=True)
 )
-_PRICES = Query(
-    select(pool_prices)
-    .where(
-        pool_prices.c.client_id == CLIENT,
-        pool_prices.c.pool_group == bindparam("group", type_=Text),
-        pool_prices.c.pool_id == bindparam("pool_id", type_=Text),
-        pool_prices.c.at <= AT,
-    )
-    .order_by(pool_prices.c.at)
-)
 _RATED = (
     *("price_usd_per_hour", "ondemand_usd_per_hour", "priced_at", "first_priced_at"),
     *("volatility", "risk_1h", "told_at", "due_at"),
@@ -270,13 +260,6 @@ async def due(
 ) -> Sequence[Row]:
     """Pools of these partitions that are to be rated, locked, the longest due first."""
     return await _DUE.rows(db, partitions=list(partitions), at=at, limit=limit)
-
-
-async def prices_of(db: Connection, pool: Row, *, at: datetime) -> Sequence[Row]:
-    """All kept prices of a pool up to a moment, oldest first."""
-    return await _PRICES.rows(
-        db, client_id=pool["client_id"], group=pool["pool_group"], pool_id=pool["pool_id"], at=at
-    )
 
 
 async def rate(db: Connection, pool: Row, rated: Row) -> None:
