@@ -155,6 +155,13 @@ class OneAgent:
         assert isinstance(status, EmergencyStatus)
         return status
 
+    async def last_event(self) -> tuple[bool, str, str, str]:
+        """Whether there is an emergency, and the type, the action and the outcome of the last."""
+        status = await self.emergencies()
+        last = status.last_emergency_event
+        assert last is not None
+        return status.emergency_mode_active, last.type, last.action_taken, last.outcome
+
     async def instance_ends(self, instance_id: str, **fields: Any) -> None:
         """Let the registry tell that an instance is gone."""
         told = {"agent_id": self.id, "client_id": self.state.client_id, "at": clock.now(), **fields}
