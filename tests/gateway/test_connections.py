@@ -7,10 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from spotkeeper_contracts.agents import ShutDownAgent
+from spotkeeper_contracts.message import Done
 from tests.gateway.conftest import Tenant, new_tenant
 from tests.gateway.driver import Bus, GatewayProcess, run_gateway
 
 BODY = b'{"status":"online"}'
+CHUNKED = b'b\r\n{"reason":"\r\n5\r\nmove"\r\n1\r\n}\r\n0\r\n\r\n'
+UPGRADES = [
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n",
+    "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Version: 13\r\n",
+]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -27,13 +36,21 @@ async def connected(gateway: GatewayProcess) -> AsyncIterator[Streams]:
 
 
 def request(
-    tenant: Tenant, method: str, place: str, body: bytes = b"", *, length: int = 0
+    tenant: Tenant,
+    method: str,
+    place: str,
+    body: bytes = b"",
+    *,
+    length: int = 0,
+    lines: str = "",
+    chunked: bool = False,
 ) -> bytes:
     """The bytes of a request; more of its body may be announced than is there."""
+    size = f"Content-Length: {length or len(body)}"
     return (
-        f"{method} {tenant.path}/{place} HTTP/1.1\r\nHost: any\r\n"
+        f"{method} {tenant.path}/{place} HTTP/1.1\r\nHost: any\r\n{lines}"
         f"Authorization: Bearer {tenant.token}\r\nX-Request-ID: {place}\r\n"
-        f"Content-Length: {length or len(body)}\r\n\r\n"
+        f"{'Transfer-Encoding: chunked' if chunked else size}\r\n\r\n"
     ).encode() + body
 
 
@@ -97,3 +114,47 @@ async def test_a_gateway_that_stops_answers_the_beats_that_it_has(bus: Bus) -> N
             assert (await answer(reader))[0] == 200
             assert await reader.read() == b""
             assert await gateway.process.wait() == 0
+
+
+@pytest.mark.parametrize("lines", UPGRADES)
+@pytest.mark.parametrize("packet_bytes", [1_000_000, 7, 1])
+async def test_the_wish_for_another_protocol_is_ignored(
+    bus: Bus, gateway: GatewayProcess, tenant: Tenant, lines: str, packet_bytes: int
+) -> None:
+    bus.owner.answers[ShutDownAgent] = lambda question: Done()
+    sent = [
+        request(tenant, "POST", "shutdown", b'{"reason":"move"}', lines=lines),
+        request(tenant, "POST", "heartbeat", BODY, lines=lines),
+        request(tenant, "GET", "config", lines=lines),
+        request(tenant, "POST", "shutdown", CHUNKED, lines=lines, chunked=True),
+        request(tenant, "POST", "heartbeat", BODY),
+    ]
+    async with connected(gateway) as (reader, writer):
+        for packet in _packets(b"".join(sent), packet_bytes):
+            writer.write(packet)
+            await writer.drain()
+        found = [(await answer(reader))[:2] for _ in sent]
+    names = ["shutdown", "heartbeat", "config", "shutdown", "heartbeat"]
+    assert found == [(200, name) for name in names]
+    assert [one.reason for one in bus.owner.questions(ShutDownAgent)] == ["move", "move"]
+
+
+async def test_many_wishes_in_one_packet_are_ignored(
+    gateway: GatewayProcess, tenant: Tenant
+) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write(request(tenant, "POST", "heartbeat", BODY, lines=UPGRADES[0]) * 50)
+        assert {(await answer(reader))[0] for _ in range(50)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("target", "code"), [("any:80", "MALFORMED_REQUEST"), ("/livez", "METHOD_NOT_ALLOWED")]
+)
+async def test_a_tunnel_is_refused(gateway: GatewayProcess, target: str, code: str) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: any:80\r\n\r\nbytes".encode())
+        assert (await answer(reader))[2]["code"] == code
+
+
+def _packets(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]

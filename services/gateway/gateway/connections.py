@@ -2,7 +2,8 @@
 
 A heartbeat becomes neither an ASGI scope nor a task: its beat is appended when its last byte is
 here, and a callback writes the answer. Any other request goes uvicorn's way, and so does a
-heartbeat that anything speaks against: the framework's route says what.
+heartbeat that anything speaks against: the framework's route says what. Whoever would rather speak
+another protocol is answered in this one.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from chassis import clock
@@ -74,7 +76,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; all of it counts as an open head's, if it is of no other request."""
         is_between, self._begun = not self._in_message, 0
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self.transport.is_closing():
             return
         if self._in_head:
@@ -96,6 +99,8 @@ class Connection(HttpToolsProtocol):
         """The head is here in time; its exact size is the front door's to judge."""
         self._in_head = False
         self._has_come()
+        if self._wants_upgrade():
+            return
         agent_id = self._agent_of_heartbeat()
         if agent_id is None:
             super().on_headers_complete()
@@ -111,6 +116,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All is here: append the beat, or have the framework say what is wrong with it."""
+        if self._wants_upgrade():
+            return
         super().on_message_complete()
         self._in_message = False
         beat = self.cycle
@@ -123,9 +130,36 @@ class Connection(HttpToolsProtocol):
         if not (fits and self._heartbeats.begin(beat.agent_id, head, bytes(beat.body), answer)):
             self._become_request(beat)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP in the contract's own form."""
-        self._end_with(MALFORMED)
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Parse as uvicorn does, but leave nothing out behind the wish for another protocol.
+
+        The parser stops there, as if that protocol began; but here none is to be had.
+        """
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    return
+                except httptools.HttpParserUpgrade as upgrade:
+                    if not self._wants_upgrade():
+                        return
+                    data = memoryview(data)[upgrade.args[0] :]
+                    self._take_head_without_upgrade()
+        except httptools.HttpParserError:
+            self._end_with(MALFORMED)
+
+    def _wants_upgrade(self) -> bool:
+        """Whether there is an `Upgrade` to ignore; a tunnel is for the framework to refuse."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _take_head_without_upgrade(self) -> None:
+        """Take the head again by a fresh parser: an unwanted `Upgrade` is ignored (RFC 9110)."""
+        version = self.parser.get_http_version().encode()
+        head = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        head += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"\r\n".join([*head, b"\r\n"]))
 
     def _agent_of_heartbeat(self) -> str | None:
         """The agent id in the head of a heartbeat, unless something about it is unusual."""
@@ -135,7 +169,7 @@ class Connection(HttpToolsProtocol):
         if self.expect_100_continue or not (self.cycle is None or self.cycle.response_complete):
             return None
         parser = self.parser
-        if parser.get_method() != b"POST" or parser.should_upgrade():
+        if parser.get_method() != b"POST":
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
