@@ -156,5 +156,26 @@ async def test_a_tunnel_is_refused(gateway: GatewayProcess, target: str, code: s
         assert (await answer(reader))[2]["code"] == code
 
 
+async def test_a_heartbeat_that_announces_too_much_is_refused_at_once(
+    gateway: GatewayProcess, tenant: Tenant
+) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write(request(tenant, "POST", "heartbeat", length=1_000_000_000))
+        status, _, told = await answer(reader)
+        assert (status, told["code"]) == (413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("place", ["heartbeat", "shutdown"])
+async def test_a_length_may_have_any_number_of_zeros_in_front(
+    bus: Bus, gateway: GatewayProcess, tenant: Tenant, place: str
+) -> None:
+    bus.owner.answers[ShutDownAgent] = lambda question: Done()
+    lines = f"Content-Length: {len(BODY):05000}\r\n"
+    head, _, _ = request(tenant, "POST", place, BODY).partition(b"Content-Length")
+    async with connected(gateway) as (reader, writer):
+        writer.write(head + lines.encode() + b"\r\n" + BODY)
+        assert (await answer(reader))[0] == 200
+
+
 def _packets(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]

@@ -21,7 +21,7 @@ async def read_body(
     timeout_seconds: float,
 ) -> bytes:
     """The whole body, also a chunked one; raises `Refused` with 413 or 408."""
-    if int(head.content_length or 0) > limit_bytes:
+    if head.announced_bytes > limit_bytes:
         raise BODY_TOO_LARGE.refused()
     body, more = b"", head.has_body
     try:

@@ -87,7 +87,7 @@ class Connection(HttpToolsProtocol):
             if self._bytes_of_head > 2 * self._settings.header_bytes:
                 self._end_with(HEADERS_TOO_LARGE)
         elif isinstance(self.cycle, _Beat) and self.cycle.more_body:
-            self._await(self._settings.read_body_seconds, partial(self._end_with, BODY_TIMEOUT))
+            self._await_body(self.cycle)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -220,6 +220,13 @@ class Connection(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._await(self._settings.head_seconds, self.transport.close)
+
+    def _await_body(self, beat: _Beat) -> None:
+        """Await the rest of a heartbeat's body, unless it is announced as too large."""
+        if read_head(self.headers).announced_bytes > self._settings.heartbeat_body_bytes:
+            self._become_request(beat)
+        else:
+            self._await(self._settings.read_body_seconds, partial(self._end_with, BODY_TIMEOUT))
 
     def _await(self, seconds: float, else_do: Callable[[], None]) -> None:
         if self._due is None:

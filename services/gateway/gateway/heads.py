@@ -29,7 +29,12 @@ class Head:
     @property
     def has_body(self) -> bool:
         """Whether a body follows."""
-        return self.chunked or self.content_length not in (None, b"0")
+        return self.chunked or self.announced_bytes > 0
+
+    @property
+    def announced_bytes(self) -> int:
+        """How long the body is said to be; Python takes no number of thousands of digits."""
+        return int((self.content_length or b"").strip().lstrip(b"0") or 0)
 
     @property
     def says_json(self) -> bool:
