@@ -20,6 +20,8 @@ from spotkeeper_contracts.agents import SystemEvent
         ("application/json, text/csv;q=0.5", False),
         ("*/*", False),
         ("text/csv;q=0", False),
+        ("text/csv;q=\xb2", False),
+        ("text/csv;q=.", False),
         ("", False),
     ],
 )

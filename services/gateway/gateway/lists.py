@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 Accept = Annotated[str, Header(description="text/csv gives CSV.")]
 AS_JSON = "application/json"
+_QUALITY = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 class Page(Protocol):
@@ -48,7 +50,7 @@ def prefers_csv(accept: str) -> bool:
         name, *parameters = (part.strip().lower() for part in media_range.split(";"))
         quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         if name in weights:
-            weights[name] = float(quality) if quality.replace(".", "", 1).isdigit() else 0.0
+            weights[name] = float(quality) if _QUALITY.fullmatch(quality) else 0.0
     return weights["text/csv"] > 0 and weights["text/csv"] >= weights[AS_JSON]
 
 
