@@ -24,9 +24,10 @@ def test_a_caller_that_has_the_version_is_told_so(tag: str) -> None:
     assert expected_version(tag, 5) in (5, None)
 
 
-@pytest.mark.parametrize("tag", ['"6"', '"x"', '"55"'])
+@pytest.mark.parametrize("tag", ['"6"', '"x"', '"55"', '"05"', '"\xb5"'])
 def test_a_caller_that_has_another_version_is_not(tag: str) -> None:
     assert not matches(tag, 5)
+    assert expected_version(f'"4", {tag}', 5) == 4
 
 
 def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:

@@ -1,10 +1,15 @@
 """Response headers of the contract, and the conditions that callers set on versions."""
 
+import re
+
 from gateway.errors import VERSION_MISMATCH
 from spotkeeper_contracts.configs import AgentConfig
 
 OF_CONFIG = ("ETag", "X-Config-Version")
 """The names of the headers that tell an agent's config apart from its other versions."""
+
+_VERSION = re.compile(r"0|[1-9][0-9]{0,8}")
+"""A version as its tag is written; any other text is the tag of none."""
 
 
 def config_headers(config: AgentConfig, epoch: int) -> dict[str, str]:
@@ -27,7 +32,7 @@ def expected_version(if_match: str | None, current: int) -> int | None:
     tags = _tags(if_match)
     if if_match is None or "*" in tags:
         return None
-    versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) < 10]
+    versions = [int(tag) for tag in tags if _VERSION.fullmatch(tag)]
     if not versions:
         raise VERSION_MISMATCH.refused()
     return current if current in versions else versions[0]
