@@ -33,7 +33,7 @@ def test_a_caller_that_has_another_version_is_not(tag: str) -> None:
 def test_a_condition_on_a_version_that_cannot_be_is_refused() -> None:
     assert expected_version(None, 5) is None
     assert expected_version('"4"', 5) == 4
-    for tag in ('"tag"', '""', 'W/""', "W/", ",", ""):
+    for tag in ('"tag"', '"05"', '"\xb2"', '""', 'W/""', "W/", ",", ""):
         with pytest.raises(Refused) as refused:
             expected_version(tag, 5)
         assert refused.value.refusal.status == 412
@@ -43,10 +43,24 @@ MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @pytest.mark.parametrize(
-    "text", ["1970-01-01T00:00:00Z", "2024-11-26T10:00:00+05:30", "9999-12-31T23:59:59Z"]
+    "text",
+    [
+        "1970-01-01T00:00:00Z",
+        "2024-11-26T10:00:00+05:30",
+        "2024-11-26T10:00:00.1234567890Z",
+        "9999-12-31T23:59:59Z",
+    ],
 )
 def test_a_moment_that_a_database_keeps_is_taken(text: str) -> None:
     assert MOMENT.validate_python(text) == datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-11-26T10:00:00+0530", "2024-11-26T10:00:00.Z", "2024-11-26T10:00:0\u0660Z"]
+)
+def test_what_is_not_written_as_in_rfc_3339_is_no_moment(text: str) -> None:
+    with pytest.raises(ValidationError):
+        MOMENT.validate_python(text)
 
 
 @pytest.mark.parametrize(

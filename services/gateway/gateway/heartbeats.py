@@ -26,6 +26,7 @@ from spotkeeper_contracts.values import InstanceId, Mode, PoolId, Text, UsdPerHo
 
 HEARTBEAT_ROUTE = "/api/agents/{agent_id}/heartbeat"
 NOT_PRIMARY = "not-primary"
+_ESCAPE = ord("\\")  # Python finds a number in bytes in a tenth of the time of a byte.
 _BEATS_TAKEN = metrics.BEATS.labels("taken")
 _BEATS_NOT_PRIMARY = metrics.BEATS.labels(NOT_PRIMARY)
 
@@ -93,6 +94,8 @@ class Heartbeat(msgspec.Struct, gc=False):
 
     def __post_init__(self) -> None:
         if self.timestamp is not None:
+            if self.timestamp.utcoffset():  # The framework's: it tells `+05:30` from `+0530`.
+                raise ValueError("not in UTC")
             self.timestamp = to_utc(self.timestamp)
 
 
@@ -129,9 +132,12 @@ def decode(body: bytes) -> Heartbeat:
     """The heartbeat in a body; raises `msgspec.DecodeError` for what `HeartbeatBody` may yet take.
 
     The fast decoder skims over what it does not know: it would see neither bad UTF-8 nor too many
-    levels there, so it is given neither.
+    levels there, so it is given neither. Nor is it given `+0000`, not even in escapes, which it
+    would take for a zone.
     """
     if not body.isascii() or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        raise msgspec.DecodeError("may hold more than the fast decoder sees")
+    if _ESCAPE in body or body.count(b'0000"'):
         raise msgspec.DecodeError("may hold more than the fast decoder sees")
     return _decoder.decode(body)
 

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from spotkeeper_contracts.values import Percent, Probability, UsdPerHour, rfc3339
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 ReportedStatus = Literal["online", "degraded", "switching", "stopping", "error", "disabled"]
 """What an agent may say of itself; only the server says `offline`."""
