@@ -9,7 +9,7 @@ from uuid import UUID
 from chassis.envelope import partition_for
 from chassis.view import View
 from gateway.auth import Caller
-from gateway.errors import AGENT_DELETED, AGENT_NOT_FOUND
+from gateway.errors import AGENT_NOT_FOUND
 from gateway.owners import Owners
 from gateway.values import uuid_of
 from spotkeeper_contracts.agents import AgentAnswer, AgentState, GetAgent
@@ -69,13 +69,6 @@ class Agents:
         self._known: dict[str, KnownAgent] = {}
         states.on_change.append(lambda key, _old, _new: self._prepare(key))
         queues.on_change.append(lambda key, _old, _new: self._prepare(key))
-
-    async def own(self, agent_id: str, caller: Caller) -> KnownAgent:
-        """The caller's agent of this id; raises `Refused` with 404 or 410."""
-        known = await self.find(agent_id, caller)
-        if known.state.deleted:
-            raise AGENT_DELETED.refused()
-        return known
 
     async def find(self, agent_id: str, caller: Caller) -> KnownAgent:
         """The caller's agent of this id, a deleted one too; raises `Refused` with 404.
