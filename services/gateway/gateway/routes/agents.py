@@ -23,6 +23,7 @@ from gateway.calls import (
 )
 from gateway.headers import OF_CONFIG, config_headers
 from gateway.routing import open_to, router
+from gateway.running import Gateway
 from gateway.values import Done, with_example
 from gateway.views import KnownAgent
 from spotkeeper_contracts.agents import (
@@ -123,8 +124,8 @@ async def get_agent(agent: OwnAgent, ask: Ask, gateway: Running, out: Response) 
 @open_to(OPERATORS)
 async def delete_agent(agent: OwnAgent, ask: Ask, gateway: Running) -> Done:
     """Forget an agent, keeping its history; it is no longer watched, and later calls answer 410."""
-    await ask(DeleteAgent(agent_id=agent.state.agent_id, client_id=agent.state.client_id))
-    await gateway.coalescer.append(_last_beat(agent))
+    done = await ask(DeleteAgent(agent_id=agent.state.agent_id, client_id=agent.state.client_id))
+    await _say_goodbye(agent, done.revision, gateway)
     return Done()
 
 
@@ -146,9 +147,7 @@ async def shut_down_agent(
             reason=None if body is None else body.reason,
         )
     )
-    now = gateway.agents.latest(agent)
-    if not now.has_moved_on(done.revision) or now.state.status is AgentStatus.STOPPING:
-        await gateway.coalescer.append(_last_beat(now))
+    await _say_goodbye(agent, done.revision, gateway)
     return Done()
 
 
@@ -175,6 +174,14 @@ async def _with_presence(
     return [
         agent.model_copy(update={"last_heartbeat_at": heard[agent.agent_id]}) for agent in agents
     ]
+
+
+async def _say_goodbye(agent: KnownAgent, revision: int | None, gateway: Gateway) -> None:
+    """Append the last beat of an agent that ended at this revision, unless it came back since."""
+    now = gateway.agents.latest(agent)
+    has_ended = now.state.deleted or now.state.status is AgentStatus.STOPPING
+    if has_ended or not now.has_moved_on(revision):
+        await gateway.coalescer.append(_last_beat(now))
 
 
 def _last_beat(agent: KnownAgent) -> Beat:
