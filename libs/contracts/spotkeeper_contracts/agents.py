@@ -1,5 +1,6 @@
 """Agents as the registry tells of them: its requests, the state and the events it emits."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -151,6 +152,8 @@ class DeleteAgent(Request, topic=REGISTRY_REQUESTS, reply=Done):
 
 class ShutDownAgent(Request, topic=REGISTRY_REQUESTS, reply=Done):
     """The agent says goodbye: it stops and is no longer watched."""
+
+    context: ClassVar[frozenset[str]] = frozenset({"instance_id"})
 
     agent_id: UUID
     client_id: UUID

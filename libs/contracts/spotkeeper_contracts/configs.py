@@ -1,6 +1,6 @@
 """An agent's config: its settings with defaults and limits, and the requests that change it."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -93,6 +93,8 @@ class ChangeConfig(Request, topic=REGISTRY_REQUESTS, reply=ConfigAnswer):
 
 class RollbackConfig(Request, topic=REGISTRY_REQUESTS, reply=ConfigAnswer):
     """Give an agent the settings of an earlier version, as a new version."""
+
+    context: ClassVar[frozenset[str]] = frozenset({"expected_version"})
 
     agent_id: UUID
     client_id: UUID

@@ -87,7 +87,8 @@ class Request(Message):
 
     `reply` is what the owner answers. A request that `reads_only` leaves no trace: it is neither
     remembered nor protected against a repeat, since a repeat of it changes nothing. The fields
-    named in `context` tell of the surroundings, not of what is asked: a repeat may differ in them.
+    named in `context` tell of the surroundings or come from headers, and are not what is asked: a
+    repeat may differ in them.
     """
 
     reply: ClassVar[type[Reply]]

@@ -99,7 +99,16 @@ def _storable(given: dict[str, Any]) -> dict[str, Any]:
             raise PydanticCustomError("json_number", "Numbers must be finite")
         if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
             raise PydanticCustomError("json_text", "Texts must be Unicode without NUL")
-    return given
+    return {name: _in_order(given[name]) for name in sorted(given)}
+
+
+def _in_order(value: Any) -> Any:
+    """The value with its keys sorted, since in JSON their order tells nothing."""
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_in_order(part) for part in value]
+    return value
 
 
 def _parts_of(value: Any) -> Iterator[Any]:
@@ -121,7 +130,7 @@ def _is_unicode(text: str) -> bool:
 
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
-"""Any JSON object that a database can keep as it is."""
+"""Any JSON object that a database can keep as it is; said in another order it is the same."""
 
 
 def _digits(value: Any) -> Any:

@@ -1,0 +1,66 @@
+"""What makes two calls under one `Idempotency-Key` the same: place and body, and nothing else."""
+
+from typing import Any
+
+import pytest
+
+from chassis.envelope import Envelope
+from chassis.transaction import Delivery
+from spotkeeper_contracts import Refusal, Request
+from tests.gateway.conftest import Tenant
+from tests.gateway.driver import Bus
+
+ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
+KEY = {"Idempotency-Key": "one"}
+NAMED = {"X-Instance-Id": "i-primary"}
+INSISTING = {"If-Match": '"4", "5"'}
+RESULT = {"status": "success", "result": {"a": [{"x": 1, "y": 2}], "b": None}}
+REORDERED = {"result": {"b": None, "a": [{"y": 2, "x": 1}]}, "status": "success"}
+Call = tuple[str, Any, dict[str, str]]
+
+
+async def asked(bus: Bus, tenant: Tenant, *calls: Call) -> list[Envelope]:
+    """What owners were asked by calls under one key, each at a place, with a body and headers."""
+    bus.owner.answers[Request] = lambda _: Refusal(code="NO", error="No", status=418)
+    for place, body, headers in calls:
+        await tenant.http.post(place, json=body, headers={**KEY, **headers})
+    return bus.owner.asked[-len(calls) :]
+
+
+def told_apart(envelopes: list[Envelope]) -> bool:
+    """Whether an owner that handled one of them would call the other a misuse of its key."""
+    digests = {
+        Delivery(one, one.message.to_bytes(), (), one.message.topic.name, 0, 0).fingerprint
+        for one in envelopes
+    }
+    return len(digests) > 1
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "headers", "other_body", "other_headers"),
+    [
+        ("shutdown", {}, {}, {}, NAMED),
+        ("config/rollback", {"config_version": 1}, {}, {"config_version": 1}, INSISTING),
+        ("cleanup-report", {"a": 1, "b": 2}, {}, {"b": 2, "a": 1}, {}),
+        (f"commands/{ID}/executed", RESULT, {}, REORDERED, NAMED),
+    ],
+)
+async def test_neither_headers_nor_the_order_of_keys_make_another_body(
+    bus: Bus,
+    tenant: Tenant,
+    place: str,
+    body: Any,
+    headers: dict[str, str],
+    other_body: Any,
+    other_headers: dict[str, str],
+) -> None:
+    place = f"{tenant.path}/{place}"
+    calls = [(place, body, headers), (place, other_body, other_headers)]
+    one, other = await asked(bus, tenant, *calls)
+    assert one.id == other.id
+    assert not told_apart([one, other])
+
+
+async def test_another_body_is_told_apart(bus: Bus, tenant: Tenant) -> None:
+    place = f"{tenant.path}/shutdown"
+    assert told_apart(await asked(bus, tenant, (place, {}, {}), (place, {"reason": "other"}, {})))
