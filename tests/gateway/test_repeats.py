@@ -8,7 +8,8 @@ from chassis.envelope import Envelope
 from chassis.transaction import Delivery
 from spotkeeper_contracts import Refusal, Request
 from tests.gateway.conftest import Tenant
-from tests.gateway.driver import Bus
+from tests.gateway.driver import Bus, new_agent
+from tests.stack import eventually
 
 ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
 KEY = {"Idempotency-Key": "one"}
@@ -64,3 +65,25 @@ async def test_neither_headers_nor_the_order_of_keys_make_another_body(
 async def test_another_body_is_told_apart(bus: Bus, tenant: Tenant) -> None:
     place = f"{tenant.path}/shutdown"
     assert told_apart(await asked(bus, tenant, (place, {}, {}), (place, {"reason": "other"}, {})))
+
+
+async def test_a_key_is_of_one_agent_however_its_id_is_written(bus: Bus, tenant: Tenant) -> None:
+    second = new_agent(tenant.agent.client_id, logical_agent_id="second")
+    await bus.tell(second)
+    other = f"/api/agents/{second.agent_id}/shutdown"
+
+    async def known() -> bool:
+        return (await tenant.http.get(other.replace("shutdown", "config"))).status_code == 200
+
+    await eventually(known, within_seconds=10)
+    own, capital = (f"/api/agents/{i}/shutdown" for i in _spellings(tenant))
+    first, again, of_other = await asked(
+        bus, tenant, (own, {}, {}), (capital, {}, {}), (other, {}, {})
+    )
+    assert first.id == again.id
+    assert first.id != of_other.id
+
+
+def _spellings(tenant: Tenant) -> tuple[str, str]:
+    id = str(tenant.agent.agent_id)
+    return id, id.upper().replace("-", "%2D")

@@ -12,9 +12,9 @@ def agent_id(client_id: UUID, logical_agent_id: str) -> UUID:
     return uuid5(AGENTS, f"{client_id}/{logical_agent_id}")
 
 
-def request_id(client_id: str, route: str, idempotency_key: str) -> UUID:
-    """The id of a request that the caller may repeat under one key."""
-    return uuid5(REQUESTS, f"{client_id}/{route}/{idempotency_key}")
+def request_id(client_id: str, place: str, idempotency_key: str) -> UUID:
+    """The id of a request that the caller may repeat under one key at one place."""
+    return uuid5(REQUESTS, f"{client_id}/{place}/{idempotency_key}")
 
 
 def derived_id(*parts: object) -> UUID:

@@ -35,7 +35,7 @@ class Asking:
             clock.new_id()
             if idempotency_key is None
             else ids.request_id(
-                self._caller.client, f"{request.method} {_route_path(request)}", idempotency_key
+                self._caller.client, f"{request.method} {_place(request)}", idempotency_key
             )
         )
 
@@ -124,15 +124,16 @@ async def _ask_once(
         str | None,
         Header(
             pattern=r"^[\x21-\x7E]{1,255}$",
-            description="The same key and body get the same answer for 24 hours.",
+            description="The same key, path and body get the same answer for 24 hours.",
         ),
     ] = None,
 ) -> Asking:
     return Asking(request, idempotency_key)
 
 
-def _route_path(request: Request) -> str:
-    return str(request.scope["route"].path)
+def _place(request: Request) -> str:
+    """The path in the one form that all spellings of the ids in it share."""
+    return str(request.scope["path"]).lower()
 
 
 Running = Annotated[Gateway, Depends(_gateway)]
