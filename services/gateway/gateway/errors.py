@@ -56,7 +56,6 @@ INVALID_CONFIGURATION = Problem(
     "INVALID_CONFIGURATION",
     "auto_switch_enabled and manual_replica_enabled exclude each other",
 )
-INVALID_MODEL = Problem(400, "INVALID_MODEL", "The model is no ONNX file that fits its card")
 INVALID_TOKEN = Problem(401, "INVALID_TOKEN", "Invalid client token")
 INVALID_ADMIN_TOKEN = Problem(401, "INVALID_TOKEN", "Invalid admin token")
 TOKEN_EXPIRED = Problem(401, "TOKEN_EXPIRED", "The token has expired")
@@ -71,8 +70,8 @@ AGENT_NOT_FOUND = Problem(404, "AGENT_NOT_FOUND", "Agent not found")
 COMMAND_NOT_FOUND = Problem(404, "COMMAND_NOT_FOUND", "Command not found")
 INSTANCE_NOT_FOUND = Problem(404, "INSTANCE_NOT_FOUND", "Instance not found")
 REPLICA_NOT_FOUND = Problem(404, "REPLICA_NOT_FOUND", "Replica not found")
-NO_DECISION = Problem(404, "NO_DECISION", "Nothing was decided about the agent yet")
-NO_MODEL = Problem(404, "MODEL_NOT_FOUND", "No published model has that role")
+DECISION_NOT_FOUND = Problem(404, "DECISION_NOT_FOUND", "No decision was made yet")
+MODEL_NOT_FOUND = Problem(404, "MODEL_NOT_FOUND", "No model is published for this role")
 METHOD_NOT_ALLOWED = Problem(405, "METHOD_NOT_ALLOWED", "Method not allowed")
 BODY_TIMEOUT = Problem(408, "BODY_TIMEOUT", "The request's body did not arrive in time")
 NOT_PRIMARY = Problem(409, "NOT_PRIMARY", "The instance is not the agent's primary")

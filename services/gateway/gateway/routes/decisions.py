@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from gateway.auth import AGENTS, EVERYONE
 from gateway.calls import Ask, AskOnce, Cursor, Limit, OwnAgent
-from gateway.errors import NO_DECISION
+from gateway.errors import DECISION_NOT_FOUND
 from gateway.lists import AS_JSON, Accept, in_csv_too, page_response
 from gateway.routing import open_to, router
 from gateway.values import Moment, with_example
@@ -217,7 +217,7 @@ async def list_decisions(
 @routes.get(
     "/api/agents/{agent_id}/explain", operation_id="explain_decision", response_model=ExplainedBody
 )
-@open_to(EVERYONE, NO_DECISION)
+@open_to(EVERYONE, DECISION_NOT_FOUND)
 async def explain_decision(agent: OwnAgent, ask: Ask, out: Response) -> DecisionDetail:
     """The last decision with each choice, each gate's value, limit and verdict, and the model."""
     answer: DecisionExplained = await ask(ExplainDecision(**agent.ids))

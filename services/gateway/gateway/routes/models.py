@@ -7,7 +7,7 @@ from pydantic import BaseModel, StringConstraints
 
 from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, AskOnce
-from gateway.errors import INVALID_MODEL, NO_MODEL
+from gateway.errors import MODEL_NOT_FOUND
 from gateway.routing import open_to, router
 from gateway.values import JsonObject, with_example
 from spotkeeper_contracts.models import (
@@ -94,9 +94,11 @@ class ModelReportBody(BaseModel):
 
 
 @routes.post("/api/admin/models", operation_id="publish_model", status_code=201)
-@open_to(ADMINISTRATORS, INVALID_MODEL)
+@open_to(ADMINISTRATORS)
 async def publish_model(body: ModelToPublish, ask: AskOnce) -> ModelBody:
     """Publish an ONNX model: it is checked, then every engine takes it up without a restart.
+
+    Whatever is wrong with file or card is a 400 whose details say what.
 
     As `active` it decides in the place of the one before; as `shadow` it is scored and recorded
     beside that, and never acts.
@@ -125,7 +127,7 @@ async def report_on_models(
 
 
 @routes.delete("/api/admin/models/{role}", operation_id="withdraw_model")
-@open_to(ADMINISTRATORS, NO_MODEL)
+@open_to(ADMINISTRATORS, MODEL_NOT_FOUND)
 async def withdraw_model(
     role: Annotated[ModelRole, Path(description="What the model does.")], ask: Ask
 ) -> ModelBody:
