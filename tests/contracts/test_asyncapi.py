@@ -15,6 +15,7 @@ from spotkeeper_contracts import MESSAGES, PARTITIONS, TOPICS, Kind, Request
 from spotkeeper_contracts.asyncapi import document
 from spotkeeper_contracts.generated import ASYNCAPI
 from spotkeeper_contracts.records import record_types
+from spotkeeper_contracts.topics import BROUGHT_ALONG, GATEWAY_REPLIES
 from spotkeeper_contracts.yaml import to_yaml
 from tests.sources import ROOT
 
@@ -64,8 +65,14 @@ def test_every_topic_is_a_channel_with_its_messages() -> None:
     }
     assert set(carried.values()) == {PARTITIONS}
     for name, channel in CHANNELS.items():
-        types = [type for type, message in MESSAGES.items() if message.topic.name == name]
+        topics = {name, *(BROUGHT_ALONG if name == GATEWAY_REPLIES.name else ())}
+        types = [type for type, message in MESSAGES.items() if message.topic.name in topics]
         assert set(channel["messages"]) - {"Heartbeats.v1"} == set(types)
+
+
+def test_states_go_ahead_of_answers() -> None:
+    brought = {"ClientState.v1", "AgentState.v1", "CommandQueue.v1"}
+    assert brought <= set(CHANNELS["gateway-replies"]["messages"])
 
 
 def test_everyone_who_writes_sends_and_everyone_who_reads_receives() -> None:

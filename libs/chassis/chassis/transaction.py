@@ -21,7 +21,7 @@ from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
 from spotkeeper_contracts.ids import derived_id
-from spotkeeper_contracts.topics import GATEWAY_REPLIES, TOPICS, Kind
+from spotkeeper_contracts.topics import BROUGHT_ALONG, GATEWAY_REPLIES
 
 log = get_logger()
 
@@ -300,5 +300,5 @@ def _states_for_asker(cause: Envelope, records: Sequence[Record]) -> list[Record
     return [
         replace(record, topic=GATEWAY_REPLIES.name, partition=cause.reply_to)
         for record in records
-        if TOPICS[record.topic].kind is Kind.STATE and record.key == key
+        if record.topic in BROUGHT_ALONG and record.key == key
     ]

@@ -88,6 +88,7 @@ class Views:
         self, bootstrap_servers: str, views: Mapping[type[Message], View[Any]], *, client_id: str
     ) -> None:
         self._by_topic = {message.topic.name: view for message, view in views.items()}
+        self.topics = frozenset(self._by_topic)
         self._reader = Reader(
             bootstrap_servers,
             partitions_of([message.topic for message in views]),

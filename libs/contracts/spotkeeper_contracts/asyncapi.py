@@ -7,7 +7,14 @@ from typing import Any
 
 from spotkeeper_contracts.message import Refusal
 from spotkeeper_contracts.records import RecordType
-from spotkeeper_contracts.topics import GATEWAY_REPLIES, PARTITIONS, TOPICS, Kind, Topic
+from spotkeeper_contracts.topics import (
+    BROUGHT_ALONG,
+    GATEWAY_REPLIES,
+    PARTITIONS,
+    TOPICS,
+    Kind,
+    Topic,
+)
 
 Part = dict[str, Any]
 
@@ -111,7 +118,7 @@ def _channel(topic: Topic, records: Collection[RecordType]) -> Part:
         "messages": {
             record.type: {"$ref": f"#/components/messages/{record.type}"}
             for record in records
-            if record.topic is topic
+            if _passes(record, topic)
         },
         "bindings": {
             "kafka": {
@@ -126,6 +133,13 @@ def _channel(topic: Topic, records: Collection[RecordType]) -> Part:
         "x-written-by": sorted(topic.written_by),
         "x-read-by": sorted(topic.read_by),
     }
+
+
+def _passes(record: RecordType, topic: Topic) -> bool:
+    """Whether such records are on the topic: its own, and states that go ahead of answers."""
+    if topic is GATEWAY_REPLIES and record.topic.name in BROUGHT_ALONG:
+        return True
+    return record.topic is topic
 
 
 def _configuration(topic: Topic) -> Part:

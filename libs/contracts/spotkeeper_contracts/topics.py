@@ -108,7 +108,7 @@ COMMAND_QUEUES = _topic(
     "How many commands of an agent may be delivered, and the highest priority among them.",
 )  # fmt: skip
 POOL_STATE = _topic(
-    "pool-state", "pool_id", Kind.STATE, "decision", "commands gateway downstream",
+    "pool-state", "pool_id", Kind.STATE, "decision", "commands downstream",
     "Price and risk of each pool.",
 )  # fmt: skip
 ENGINE_STATE = _topic(
@@ -134,6 +134,9 @@ AGENT_COMMANDS = _topic(
 )  # fmt: skip
 DEAD_LETTERS = _topic(
     "dead-letters", "original", Kind.DEAD_LETTERS,
-    "gateway registry heartbeat decision commands", "operators",
+    "registry heartbeat decision commands", "operators",
     "What could not be handled, as it came, and why.",
 )  # fmt: skip
+
+BROUGHT_ALONG = frozenset({CLIENT_STATE.name, AGENT_STATE.name, COMMAND_QUEUES.name})
+"""The topics of states that a request may change, whose copies go ahead of its answer."""
