@@ -5,11 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from spotkeeper import client
-from spotkeeper.embedded.errors import StackError
 from spotkeeper.folder import DataFolder
 from spotkeeper.screen import Screen
 from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
@@ -107,14 +105,8 @@ def interrupt(name: Name, data_dir: DataDir = DATA_DIR) -> None:
 
 
 async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:
-    headers = {"Authorization": f"Bearer {token}"}
-    try:
-        async with httpx.AsyncClient(base_url=gateway, headers=headers) as http:
-            return [agent async for agent in client.agents(http)]
-    except httpx.HTTPStatusError as error:
-        raise StackError(f"The gateway says {error.response.text}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"No answer from the gateway at {gateway}: {error}.") from error
+    async with client.connected(gateway, token) as http:
+        return [agent async for agent in client.agents(http)]
 
 
 def _control(act: Callable[[Control, str], None], name: str, data_dir: Path) -> None:

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
+from spotkeeper.client import connected
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
 from spotkeeper_contracts.models import ModelRole
@@ -113,13 +113,7 @@ def _files(path: Path) -> dict[str, Any]:
 async def _ask(
     gateway: str, token: str, method: str, path: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {token}"}
-    try:
-        async with httpx.AsyncClient(base_url=gateway, headers=headers) as http:
-            answer = await http.request(method, path, json=body)
-            told: dict[str, Any] = answer.raise_for_status().json()
-    except httpx.HTTPStatusError as error:
-        raise StackError(f"The gateway says {error.response.text}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"No answer from the gateway at {gateway}: {error}.") from error
+    async with connected(gateway, token) as http:
+        answer = await http.request(method, path, json=body)
+        told: dict[str, Any] = answer.raise_for_status().json()
     return told

@@ -40,6 +40,12 @@ def set_up_logging(service: str, level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def keep_quiet() -> None:
+    """Print no logs at all: for a program whose output is its own words."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
 def get_logger() -> Any:
     """A logger; call it as `log.info("what happened", key=value)`."""
     return structlog.get_logger()

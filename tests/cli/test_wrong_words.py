@@ -1,0 +1,85 @@
+"""What a command cannot do it says in one sentence, with nothing of libraries around it."""
+
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import structlog
+
+from spotkeeper import deadletters
+from spotkeeper.client import connected
+from spotkeeper.main import app
+from spotkeeper.terminal import run
+
+
+@pytest.fixture
+def loud_again() -> Iterator[None]:
+    """The logs of this process as they were."""
+    yield
+    structlog.reset_defaults()
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["agents", "--gateway", address], f"'{address}' is no address of a gateway")
+        for address in (
+            *("http://127.0.0.1:99999", "http://[::1", "", "127.0.0.1:5000", "ftp://any"),
+            *("http://", "http://127.0.0.1:0"),
+        )
+    ]
+    + [
+        (["agents", "--gateway", f"http://{'a' * 70}"], "No answer from the gateway at http://aa"),
+        (["agents", "--gateway", "http://127.0.0.1:1"], "No answer from the gateway at http://12"),
+        (["agents", "--token", "é"], "A token consists of visible ASCII characters"),
+        (["agents", "--token", ""], "A token consists of visible ASCII characters"),
+        (["model", "list", "--token", "a b"], "A token consists of visible ASCII characters"),
+        (["model", "list", "--token", "a", "--gateway", "http://[::1"], "'http://[::1' is no"),
+        (["dlq", "--kafka", "127.0.0.1:abc"], "'127.0.0.1:abc' is no address of Kafka"),
+        (["dlq", "--kafka", "127.0.0.1:99999"], "'127.0.0.1:99999' is no address of Kafka"),
+        (["dlq", "--kafka", ""], "'' is no address of Kafka"),
+        (["dlq", "--kafka", "127.0.0.1:1"], "No answer from Kafka at 127.0.0.1:1."),
+    ],
+)
+@pytest.mark.usefixtures("loud_again")
+def test_a_wrong_word_is_one_sentence(
+    words: list[str],
+    sentence: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadletters, "WITHIN_SECONDS", 0.5)
+    with pytest.raises(SystemExit) as ended:
+        app(words)
+    told = str(ended.value.code)
+    assert told.startswith(f"spotkeeper: {sentence}")
+    assert told.endswith(".")
+    assert not told.endswith("..")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "sentence"),
+    [
+        (401, '{"error": "Invalid client token", "code": "X"}', "says: Invalid client token."),
+        (
+            400,
+            '{"error": "Validation failed", "details": {"days": ["Too big", "Odd"], "x": ["No"]}}',
+            "says: Validation failed (days: Too big, Odd; x: No).",
+        ),
+        (502, "<html>Bad gateway</html>", "answers with status 502."),
+        (502, '["error"]', "answers with status 502."),
+        (200, "<html>Welcome</html>", "at http://any: it does not speak JSON."),
+    ],
+)
+def test_the_gateways_own_no_is_told_in_its_words(status: int, text: str, sentence: str) -> None:
+    async def ask() -> None:
+        async with connected("http://any", "token") as http:
+            answer = httpx.Response(status, text=text, request=http.build_request("GET", "/"))
+            answer.raise_for_status().json()
+
+    with pytest.raises(SystemExit) as ended:
+        run(ask())
+    assert str(ended.value.code).endswith(sentence)
