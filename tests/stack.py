@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar, overload
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from spotkeeper.embedded.artifacts import LOCK
 from spotkeeper.embedded.child import HOST, accepts, free_port
@@ -157,6 +159,14 @@ async def eventually(
             return value
         assert loop.time() < deadline, f"not within {within_seconds} s: {condition}"
         await asyncio.sleep(every)
+
+
+async def metric(operations_port: int, name: str) -> list[Sample]:
+    """The samples of a metric as a process tells them; its name is without `_total`."""
+    async with httpx.AsyncClient() as http:
+        told = (await http.get(f"http://{HOST}:{operations_port}/metrics")).text
+    families = {family.name: family for family in text_string_to_metric_families(told)}
+    return families[name].samples
 
 
 async def is_ready(operations_port: int) -> bool:

@@ -78,8 +78,7 @@ class Bus:
     @asynccontextmanager
     async def service(self, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """The counter as a process that has its partitions; stopped at the end if it still runs."""
-        port = free_port()
-        settings["operations_port"] = str(port)
+        port = int(settings.setdefault("operations_port", str(free_port())))
         process = await start_counter(self.stack.kafka, self.dsn, **settings)
         try:
             await eventually(

@@ -1,6 +1,7 @@
 """What the service says of agents, on real Kafka and PostgreSQL."""
 
 import json
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 
 from chassis import clock
 from chassis.envelope import header, partition_for
-from spotkeeper_contracts import Refused
+from spotkeeper_contracts import PARTITIONS, Refused
 from spotkeeper_contracts.presence import (
     AgentCameOnline,
     AgentReportedChange,
@@ -17,8 +18,8 @@ from spotkeeper_contracts.presence import (
     PresenceAnswer,
 )
 from spotkeeper_contracts.topics import AGENT_HEARTBEATS, DEAD_LETTERS
-from tests.heartbeat.bed import CLIENT, Bed, a_beat, append
-from tests.stack import eventually
+from tests.heartbeat.bed import CLIENT, Bed, Worker, a_beat, append
+from tests.stack import eventually, metric
 
 
 async def ask(bed: Bed, agent_ids: list[UUID], *, client_id: UUID = CLIENT) -> PresenceAnswer:
@@ -107,6 +108,20 @@ async def dead_letters(bed: Bed, count: int) -> list[str]:
     assert {header(record.headers, "dead_topic") for record in found} == {AGENT_HEARTBEATS.name}
     found.sort(key=lambda record: int(header(record.headers, "dead_offset") or 0))
     return [header(record.headers, "dead_error") or "" for record in found]
+
+
+async def test_the_lag_of_a_partition_is_told_by_the_worker_that_watches_it(bed: Bed) -> None:
+    async with bed.worker() as first:
+        await eventually(lambda: tells_of(first, PARTITIONS), within_seconds=20)
+        async with bed.worker() as second:
+            for worker in (first, second):
+                await eventually(partial(tells_of, worker, PARTITIONS // 2), within_seconds=20)
+
+
+async def tells_of(worker: Worker, partitions: int) -> bool:
+    """Whether a worker tells the lag of just so many partitions of beats."""
+    lag = await metric(worker.port, "spotkeeper_consumer_lag_records")
+    return sum(s.labels["topic"] == AGENT_HEARTBEATS.name for s in lag) == partitions
 
 
 async def test_the_log_is_json_line_by_line(bed: Bed) -> None:

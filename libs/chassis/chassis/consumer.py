@@ -14,6 +14,7 @@ from chassis.closing import close
 from chassis.deadletter import DeadLetterGuard
 from chassis.envelope import Envelope, Unreadable, header
 from chassis.health import Health
+from chassis.lag import MEASURE_SECONDS, Lag
 from chassis.lanes import Lane, Unopened
 from chassis.log import get_logger
 from chassis.outages import is_outage
@@ -60,6 +61,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: list[asyncio.Task[None]] = []
         self._handled: dict[TopicPartition, int | None] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._lag = Lag()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kafka = self._member()
 
@@ -83,17 +85,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Read until told to stop, then finish the batches in hand and commit."""
         reading = asyncio.create_task(self._read())
         committing = asyncio.create_task(self._commit_regularly())
+        measuring = asyncio.create_task(self._measure_regularly())
         stopped = asyncio.create_task(stopping.wait())
+        own = (reading, committing, measuring)
         try:
-            parts: list[asyncio.Future[Any]] = [reading, committing, stopped, self._failure]
+            parts: list[asyncio.Future[Any]] = [*own, stopped, self._failure]
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            for task in (reading, committing, self._failure):
+            for task in (*own, self._failure):
                 if task.done() and not task.cancelled():
                     task.result()
         finally:
-            for each in (reading, committing, stopped):
+            for each in (*own, stopped):
                 each.cancel()
-            await asyncio.gather(reading, committing, stopped, return_exceptions=True)
+            await asyncio.gather(*own, stopped, return_exceptions=True)
             self._health.set(PART, ok=False, text="stopping")
             await self._stop_lanes()
             await close(self._kafka)
@@ -132,6 +136,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def _dispatch(self, partition: TopicPartition, record: Any) -> None:
         if partition not in self._handled:
             return  # It was given to another member while this record was on its way.
+        if self._handled[partition] is None:  # All before it was handled by earlier owners.
+            self._handled[partition] = self._committed[partition] = record.offset
         where = (record.topic, record.partition, record.offset)
         lane = self._lanes[record.partition % len(self._lanes)]
         kind = header(record.headers, "ce_type")
@@ -212,12 +218,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._commit(final=True)
         self._lanes, self._tasks, self._handled = [], [], {}
+        self._lag.show({})
 
     async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._settings.commit_interval_seconds)
             await self._commit(final=False)
-            self._measure_lag()
 
     async def _commit(self, *, final: bool) -> None:
         """Delete published outbox rows, then commit offsets. Either may wait for the next time."""
@@ -250,13 +256,24 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane, seqs in published:
             del lane.published[: len(seqs)]
 
-    def _measure_lag(self) -> None:
-        for partition, offset in self._handled.items():
-            highwater = self._kafka.highwater(partition)
-            if highwater is not None and offset is not None:
-                metrics.CONSUMER_LAG.labels(partition.topic, partition.partition).set(
-                    max(0, highwater - offset)
-                )
+    async def _measure_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(MEASURE_SECONDS)
+            try:
+                async with asyncio.timeout(MEASURE_SECONDS):
+                    await self._measure()
+            except Exception as error:  # A look at the log may fail; an error of ours may not.
+                if not is_outage(error):
+                    raise
+
+    async def _measure(self) -> None:
+        """Measure from the end of the log: a partition that is held back hears of nothing new."""
+        ends = await self._kafka.end_offsets(list(self._handled))
+        unread = [partition for partition, offset in self._handled.items() if offset is None]
+        begins = {partition: await self._kafka.position(partition) for partition in unread}
+        offsets = {p: begins[p] if o is None else o for p, o in self._handled.items()}
+        if offsets.keys() == ends.keys():  # Else they were shared out anew meanwhile.
+            self._lag.show({p: max(0, ends[p] - offset) for p, offset in offsets.items()})
 
 
 def _is_type(kind: str) -> bool:

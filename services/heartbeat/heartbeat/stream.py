@@ -14,8 +14,8 @@ import faust
 from faust.types import TP, EventT, StreamT
 
 from chassis import clock
+from chassis.lag import MEASURE_SECONDS, Lag
 from chassis.log import get_logger
-from chassis.metrics import CONSUMER_LAG
 from chassis.outages import is_outage
 from chassis.service import Running
 from heartbeat.settings import HeartbeatSettings
@@ -29,7 +29,6 @@ PART = "stream"
 GROUP = "heartbeat-stream"
 """The consumer group of the beats; the requests of the service have their own."""
 
-MEASURE_SECONDS = 5.0
 STOP_SECONDS = 10.0
 
 
@@ -73,6 +72,7 @@ class Stream:
         self._app = _new_app(settings)
         self._loaded = asyncio.Event()
         self._loading: asyncio.Task[None] | None = None
+        self._shown = Lag()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app.on_partitions_assigned.connect(self._on_assigned)
         self._app.on_partitions_revoked.connect(self._on_revoked)
@@ -164,6 +164,7 @@ class Stream:
             await asyncio.gather(self._loading, return_exceptions=True)
             self._loading = None
         await self._watch.let_go()
+        self._shown.show({})
 
     async def _log_ends(self, partitions: set[TP]) -> Mapping[int, int]:
         """The offset that the next record of each partition will have."""
@@ -193,8 +194,8 @@ class Stream:
                 raise
             return {}
         lag = {number: max(0, ends[number] - 1 - offset) for number, offset in offsets.items()}
-        for number, records in lag.items():
-            CONSUMER_LAG.labels(AGENT_HEARTBEATS.name, number).set(records)
+        if self._loaded.is_set():
+            self._shown.show({(AGENT_HEARTBEATS.name, n): records for n, records in lag.items()})
         return lag
 
     def _fail(self, error: Exception) -> None:

@@ -1,0 +1,59 @@
+"""What `/metrics` tells of a service's messages: how many wait, and how they end."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+from chassis.envelope import partition_for
+from spotkeeper.embedded.child import free_port
+from spotkeeper_contracts import PARTITIONS
+from spotkeeper_contracts.topics import REGISTRY_REQUESTS
+from tests.chassis.conftest import Bus
+from tests.stack import eventually, metric
+
+NewKey = Callable[[], UUID]
+
+
+async def lag(operations_port: int) -> dict[int, float]:
+    """How many requests of each partition wait, for the partitions that the process tells of."""
+    return {
+        int(sample.labels["partition"]): sample.value
+        for sample in await metric(operations_port, "spotkeeper_consumer_lag_records")
+        if sample.labels["topic"] == REGISTRY_REQUESTS.name
+    }
+
+
+async def test_a_lane_that_is_stuck_from_its_start_is_behind(bus: Bus, new_key: NewKey) -> None:
+    key, port = new_key(), free_port()
+    wanted = dict.fromkeys(range(PARTITIONS), 0) | {partition_for(str(key)): 3}
+    async with bus.db.acquire() as db:
+        counted_elsewhere = db.transaction()
+        await counted_elsewhere.start()
+        await db.execute("insert into counts values ($1, 1)", key)
+        async with bus.service(operations_port=str(port)):
+            told = [asyncio.create_task(bus.tell(key, "waits")) for _ in range(3)]
+            await eventually(lambda: lag_is(port, wanted), within_seconds=30)
+            await counted_elsewhere.rollback()
+            assert await asyncio.gather(*told) == [1, 2, 3]
+
+
+async def test_a_partition_is_told_of_by_the_process_that_has_it(bus: Bus) -> None:
+    first, second = free_port(), free_port()
+    all_of_them = set(range(PARTITIONS))
+    async with bus.service(operations_port=str(first)):
+        await eventually(lambda: tells_of(first, all_of_them), within_seconds=30)
+        async with bus.service(operations_port=str(second)):
+            await eventually(lambda: they_share(first, second), within_seconds=30)
+
+
+async def lag_is(operations_port: int, wanted: dict[int, int]) -> bool:
+    return await lag(operations_port) == wanted
+
+
+async def tells_of(operations_port: int, partitions: set[int]) -> bool:
+    return (await lag(operations_port)).keys() == partitions
+
+
+async def they_share(first: int, second: int) -> bool:
+    own, others = await lag(first), await lag(second)
+    return len(own) == len(others) and own.keys() ^ others.keys() == set(range(PARTITIONS))
