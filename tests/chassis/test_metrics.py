@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
-from chassis.envelope import partition_for
+from chassis.envelope import Envelope, partition_for
 from spotkeeper.embedded.child import free_port
 from spotkeeper_contracts import PARTITIONS
+from spotkeeper_contracts.examples import example
+from spotkeeper_contracts.presence import AgentCameOnline, AgentWentOffline
 from spotkeeper_contracts.topics import REGISTRY_REQUESTS
 from tests.chassis.conftest import Bus
 from tests.stack import eventually, metric
@@ -44,6 +46,28 @@ async def test_a_partition_is_told_of_by_the_process_that_has_it(bus: Bus) -> No
         await eventually(lambda: tells_of(first, all_of_them), within_seconds=30)
         async with bus.service(operations_port=str(second)):
             await eventually(lambda: they_share(first, second), within_seconds=30)
+
+
+async def test_a_fact_that_concerns_others_is_counted_as_skipped(bus: Bus, new_key: NewKey) -> None:
+    key, port = new_key(), free_port()
+    for fact in (example(AgentCameOnline, agent_id=key), example(AgentWentOffline, agent_id=key)):
+        await bus.producer.send(Envelope.of(fact, source="test").to_record())
+    async with bus.service(operations_port=str(port)):
+        await eventually(lambda: is_counted(bus, key), within_seconds=30)
+        handled = await metric(port, "spotkeeper_messages_handled")
+        counted = {
+            (sample.labels["type"], sample.labels["outcome"]): sample.value
+            for sample in handled
+            if sample.name.endswith("_total")
+        }
+        assert counted == {
+            ("AgentCameOnline.v1", "skipped"): 1,
+            ("AgentWentOffline.v1", "done"): 1,
+        }
+
+
+async def is_counted(bus: Bus, key: UUID) -> bool:
+    return await bus.count(key) == 1
 
 
 async def lag_is(operations_port: int, wanted: dict[int, int]) -> bool:

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from chassis import clock, metrics
-from chassis.envelope import Envelope, Record, header, partition_for
-from spotkeeper_contracts import MESSAGES, PARTITIONS, Refusal
+from chassis.envelope import Envelope, Record, header, known_type, partition_for
+from spotkeeper_contracts import PARTITIONS, Refusal
 from spotkeeper_contracts.topics import DEAD_LETTERS
 
 IN_A_ROW = 10
@@ -53,7 +53,7 @@ def dead_letter(
     """The record that keeps a given-up one; `record` is its topic, partition and offset."""
     topic, partition, offset = record
     metrics.DEAD_LETTERS.labels(reason).inc()
-    metrics.MESSAGES_HANDLED.labels(_known_type(headers), "dead").inc()
+    metrics.MESSAGES_HANDLED.labels(known_type(headers), "dead").inc()
     why = {
         "dead_topic": topic,
         "dead_partition": str(partition),
@@ -85,9 +85,3 @@ def answer_to_unreadable(headers: Sequence[tuple[str, bytes]], *, service: str) 
     except ValueError:
         return []
     return [envelope.to_record(partition=int(reply_to))]
-
-
-def _known_type(headers: Sequence[tuple[str, bytes]]) -> str:
-    """The message's type as a metric's label: only types of ours, lest strangers fill it."""
-    kind = header(headers, "ce_type")
-    return kind if kind in MESSAGES else "unknown"

@@ -149,6 +149,12 @@ def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
     return next((value.decode(errors="replace") for key, value in headers if key == name), None)
 
 
+def known_type(headers: Iterable[tuple[str, bytes]]) -> str:
+    """The message's type as a metric's label: only types of ours, lest strangers fill it."""
+    kind = header(headers, "ce_type")
+    return kind if kind in MESSAGES else "unknown"
+
+
 def partition_for(key: str | bytes, partitions: int = PARTITIONS) -> int:
     """The partition of a key: murmur2, as Kafka's own clients choose it."""
     data = key.encode() if isinstance(key, str) else key

@@ -14,6 +14,7 @@ import asyncpg
 
 from chassis import clock, faults, metrics
 from chassis.deadletter import INTERNAL, DeadLetterGuard, answer_to_unreadable, dead_letter
+from chassis.envelope import known_type
 from chassis.log import get_logger
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
@@ -153,6 +154,7 @@ class Lane:
         unopened = self._queue.popleft()
         assert isinstance(unopened, Unopened)
         if unopened.error is None:
+            metrics.MESSAGES_HANDLED.labels(known_type(unopened.headers), "skipped").inc()
             self._on_handled(unopened.topic, unopened.partition, unopened.offset)
         else:
             await self._give_up(unopened, "unreadable", unopened.error)
