@@ -84,7 +84,7 @@ async def test_a_flawed_record_is_kept_aside_and_what_is_sound_in_it_counts(bed:
     sound, later = clock.new_id(), clock.new_id()
     partition = partition_for(str(sound))
     flawed = [a_beat(sound), a_beat(clock.new_id(), status="offline")]
-    async with bed.worker():
+    async with bed.worker() as worker:
         await append(bed.producer, partition, flawed)
         await bed.producer.send_raw(AGENT_HEARTBEATS.name, partition, b"{", [])
         await append(bed.producer, partition, [a_beat(later)])
@@ -93,6 +93,9 @@ async def test_a_flawed_record_is_kept_aside_and_what_is_sound_in_it_counts(bed:
         )
         causes = await dead_letters(bed, 2)
         assert causes == ["no agent says that it is 'offline'", "Expected `array`, got `object`"]
+        records = await metric(worker.port, "spotkeeper_heartbeat_records")
+        counted = {s.labels["outcome"]: s.value for s in records if s.name.endswith("_total")}
+        assert counted == {"flawed": 2, "folded": 1}
 
 
 async def dead_letters(bed: Bed, count: int) -> list[str]:

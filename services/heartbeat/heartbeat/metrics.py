@@ -7,7 +7,8 @@ from chassis.metrics import LATENCY_SECONDS
 BEATS = Counter("spotkeeper_heartbeat_beats_total", "Beats folded into presence.")
 RECORDS = Counter(
     "spotkeeper_heartbeat_records_total",
-    "Records of agent-heartbeats, by outcome (folded, skipped as folded before, flawed).",
+    "Records of agent-heartbeats, by outcome (folded; skipped, as folded before; flawed, which is "
+    "a dead letter, and folded as far as it is sound).",
     ["outcome"],
 )
 RECORDS_MISSED = Counter(

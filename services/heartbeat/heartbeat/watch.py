@@ -114,10 +114,14 @@ class Watch:
         if 0 <= folded < arrived.offset - 1:
             metrics.RECORDS_MISSED.inc(arrived.offset - 1 - folded)
         deaf_ms = state.deaf_ms
-        beats = self._beats(arrived)
+        beats, error = _sound(arrived.value)
+        if error is None:
+            self._guard.handled(1)
+        else:
+            self._bury(arrived, error)
         record = Record(arrived.offset, arrived.at_ms, beats)
         self._publish_later(fold(state, record, self._settings.limits))
-        metrics.RECORDS.labels("folded").inc()
+        metrics.RECORDS.labels("folded" if error is None else "flawed").inc()
         metrics.BEATS.inc(len(beats))
         metrics.DEAF_SECONDS.inc(max(0, state.deaf_ms - deaf_ms) / 1000)
 
@@ -176,22 +180,7 @@ class Watch:
                 metrics.ROWS_KEPT.inc(len(batch.rows))
             self._room.set()
 
-    def _beats(self, arrived: Arrived) -> list[Beat]:
-        """The sound beats of a record; if there are others, the record goes to the dead letters."""
-        try:
-            beats = decode_beats(arrived.value or b"")
-        except DecodeError as error:
-            self._bury(arrived, str(error))
-            return []
-        flaws = [found for beat in beats if (found := flaw(beat)) is not None]
-        if not flaws:
-            self._guard.handled(1)
-            return beats
-        self._bury(arrived, flaws[0])
-        return [beat for beat in beats if flaw(beat) is None]
-
     def _bury(self, arrived: Arrived, error: str) -> None:
-        metrics.RECORDS.labels("flawed").inc()
         log.error("a record is flawed", partition=arrived.partition, offset=arrived.offset)
         self._batch.events.append(
             dead_letter(
@@ -293,3 +282,15 @@ class Watch:
         if oldest is not None:
             age = clock.now() - moment(oldest)
             metrics.LAG_SECONDS.set(max(0.0, age.total_seconds()))
+
+
+def _sound(value: bytes | None) -> tuple[list[Beat], str | None]:
+    """The sound beats of a record; and if there are others, what is wrong with the first."""
+    try:
+        beats = decode_beats(value or b"")
+    except DecodeError as error:
+        return [], str(error)
+    flaws = [found for beat in beats if (found := flaw(beat)) is not None]
+    if not flaws:
+        return beats, None
+    return [beat for beat in beats if flaw(beat) is None], flaws[0]
