@@ -1,15 +1,10 @@
 """`python -m registry invariants`: what must hold of the data at any time; ends with 1 if not."""
 
-import sys
+from functools import partial
 
-import asyncpg
+from chassis import invariants
 
-from chassis.log import get_logger
-from chassis.settings import ServiceSettings
-
-log = get_logger()
-
-VIOLATIONS = {
+RULES = {
     "an agent's primary is the one instance that says so": """
         select a.id::text from agents a
         left join instances i on i.agent_id = a.id and i.status = 'primary'
@@ -39,26 +34,5 @@ VIOLATIONS = {
 }
 """What must hold, with a question that finds those for which it does not."""
 
-
-async def violations(db: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
-    """For each rule that does not hold, up to ten of those that break it."""
-    found = {
-        rule: [row[0] for row in await db.fetch(f"{question} limit 10")]
-        for rule, question in VIOLATIONS.items()
-    }
-    return {rule: guilty for rule, guilty in found.items() if guilty}
-
-
-async def check(settings: ServiceSettings) -> None:
-    """Log each rule that does not hold, and end with 1 if there is one."""
-    assert settings.dsn is not None, "set SPOTKEEPER_DSN"
-    db = await asyncpg.connect(settings.dsn.get_secret_value())
-    try:
-        found = await violations(db)
-    finally:
-        await db.close()
-    for rule, guilty in found.items():
-        log.error("rule broken", rule=rule, of=guilty)
-    if found:
-        sys.exit(1)
-    log.info("all rules hold", rules=len(VIOLATIONS))
+violations = partial(invariants.violations, RULES)
+check = partial(invariants.check, RULES)
