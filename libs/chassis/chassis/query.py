@@ -5,15 +5,61 @@ does not change, so it is made at import and only the values are given at each c
 """
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Delete, Insert, Update
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Delete,
+    Insert,
+    Integer,
+    Table,
+    Update,
+    Uuid,
+    bindparam,
+    func,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.sql.elements import ClauseElement
 
 # SQLAlchemy leaves this constructor untyped.
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
+
+AT = bindparam("at", type_=DateTime(timezone=True))
+SINCE = bindparam("since", type_=DateTime(timezone=True))
+LIMIT = bindparam("limit", type_=Integer)
+BEFORE = bindparam("before", type_=DateTime(timezone=True))
+BEFORE_ID = bindparam("before_id", type_=Uuid)
+IDS = func.any(bindparam("ids", type_=ARRAY(Uuid)))
+"""`column == IDS` holds for the rows whose ids are in the list `ids`."""
+
+
+def behind(at: ColumnElement[Any], id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of a list with the newest first, the rows behind `before` and `before_id`; all for None."""
+    return BEFORE.is_(None) | (tuple_(at, id) < tuple_(BEFORE, BEFORE_ID))
+
+
+def given(table: Table, *names: str) -> dict[str, BindParameter[Any]]:
+    """A value of its own for each of these columns; see `named`.
+
+    A statement's parameters must not bear the names of the columns that it sets.
+    """
+    return {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+
+
+def given_all(table: Table, *, but: Collection[str] = ()) -> dict[str, BindParameter[Any]]:
+    """A value of its own for each column of the table, but for some; see `named`."""
+    return given(table, *(column.name for column in table.c if column.name not in but))
+
+
+def named(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by column, as a statement made with `given` takes them."""
+    return {f"new_{name}": value for name, value in columns.items()}
 
 
 class Connection:

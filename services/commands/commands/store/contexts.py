@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Integer, SmallInteger, bindparam, func, select, update
+from sqlalchemy import ARRAY, SmallInteger, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.envelope import partition_for
-from chassis.query import Connection, Query
-from commands.store.rows import AGENT, AT, LIMIT, Row, given, named, of_agent
+from chassis.query import AT, LIMIT, Connection, Query, given, given_all, named
+from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import agent_contexts
 from spotkeeper_contracts.agents import AgentState
 
 _context = select(agent_contexts)
 _LOCK = Query(_context.where(of_agent(agent_contexts)).with_for_update())
 _unknown = ("highest_priority", "due_at", "last_rebalance_recommendation_at")
-_told = insert(agent_contexts).values(given(agent_contexts, *_unknown))
+_told = insert(agent_contexts).values(given_all(agent_contexts, but=_unknown))
 # What is learned of an agent stays true although the request that told it is refused.
 _ADVANCE = Query(
     _told.on_conflict_do_update(
@@ -29,12 +29,7 @@ _ADVANCE = Query(
 _SETTLE = Query(
     update(agent_contexts)
     .where(agent_contexts.c.agent_id == AGENT)
-    .values(
-        queue_revision=bindparam("new_queue_revision", type_=Integer),
-        deliverable=bindparam("new_deliverable", type_=Integer),
-        highest_priority=bindparam("new_highest_priority", type_=Integer),
-        due_at=bindparam("new_due_at", type_=DateTime(timezone=True)),
-    )
+    .values(given(agent_contexts, "queue_revision", "deliverable", "highest_priority", "due_at"))
 )
 _LOOK_AGAIN = Query(
     update(agent_contexts)

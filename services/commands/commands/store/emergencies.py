@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, Connection, Query, given_all, named
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome, Threat
-from commands.store.rows import AGENT, AT, Row, given, named, of_agent
+from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import commands, emergencies, replicas, termination_notices
 from spotkeeper_contracts.commands import CommandStatus
 from spotkeeper_contracts.replicas import ReplicaStatus
@@ -26,7 +26,7 @@ _measures = (
 )
 _OF_NOTICE = ("action", "replica_id", "command_id", "closed_at", "outcome")
 
-_ADD = Query(insert(emergencies).values(given(emergencies)))
+_ADD = Query(insert(emergencies).values(given_all(emergencies)))
 _OPEN = Query(
     select(emergencies, *_measures)
     .outerjoin(replicas, replicas.c.id == emergencies.c.replica_id)
@@ -69,7 +69,7 @@ _NOTICE = Query(
     .join(emergencies, emergencies.c.id == termination_notices.c.emergency_id)
     .where(of_agent(termination_notices), termination_notices.c.instance_id == _instance)
 )
-_noticed = upsert(termination_notices).values(given(termination_notices))
+_noticed = upsert(termination_notices).values(given_all(termination_notices))
 _KEEP_NOTICE = Query(
     _noticed.on_conflict_do_update(
         index_elements=["agent_id", "instance_id"],

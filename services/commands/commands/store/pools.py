@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Float, Text, bindparam, func, or_, select
+from sqlalchemy import ARRAY, Float, Text, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
-from commands.store.rows import AT, CLIENT, Row, given, named
+from chassis.query import AT, SINCE, Connection, Query, given_all, named
+from commands.store.rows import CLIENT, Row
 from commands.tables import pool_prices, pool_states
 from spotkeeper_contracts.pools import PoolState
 
 _pool = bindparam("pool_id", type_=Text)
-_since = bindparam("since", type_=DateTime(timezone=True))
-_told = insert(pool_states).values(given(pool_states))
+_told = insert(pool_states).values(given_all(pool_states))
 _KEEP = Query(
     _told.on_conflict_do_update(
         index_elements=["client_id", "pool_id"],
@@ -45,13 +44,13 @@ _PRICES = Query(
         pool_prices.c.client_id == CLIENT,
         pool_prices.c.pool_id == func.any(bindparam("pools", type_=ARRAY(Text))),
         or_(
-            pool_prices.c.at > _since,
+            pool_prices.c.at > SINCE,
             pool_prices.c.at
             == select(func.max(_earlier.c.at))
             .where(
                 _earlier.c.client_id == pool_prices.c.client_id,
                 _earlier.c.pool_id == pool_prices.c.pool_id,
-                _earlier.c.at <= _since,
+                _earlier.c.at <= SINCE,
             )
             .scalar_subquery(),
         ),
@@ -63,7 +62,7 @@ _ALIKE = Query(
         pool_states.c.client_id == CLIENT,
         pool_states.c.region == bindparam("region", type_=Text),
         pool_states.c.instance_type == bindparam("instance_type", type_=Text),
-        pool_states.c.as_of >= _since,
+        pool_states.c.as_of >= SINCE,
     )
 )
 _FIND = Query(

@@ -17,25 +17,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
     update,
 )
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
+from chassis.query import AT, IDS, LIMIT, Connection, Query, behind, given, given_all, named
 from commands.rules.lifecycle import Order
-from commands.store.rows import (
-    AGENT,
-    AT,
-    BEFORE,
-    BEFORE_ID,
-    IDS,
-    LIMIT,
-    Row,
-    given,
-    named,
-    of_agent,
-)
+from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import command_transitions, commands
 from spotkeeper_contracts.commands import Command, CommandStatus, CommandType, Preconditions
 
@@ -63,7 +51,8 @@ def _with_step(change: Insert | Update) -> Query:
 
 _ADD = _with_step(
     insert(commands).values(
-        given(commands, "status", "lease_until", "ended_at", *_report) | {"status": _status}
+        given_all(commands, but=("status", "lease_until", "ended_at", *_report))
+        | {"status": _status}
     )
 )
 _FIND = Query(select(commands).where(of_agent(commands), commands.c.id == _command))
@@ -77,17 +66,14 @@ _END = _with_step(
     update(commands)
     .where(commands.c.agent_id == AGENT, commands.c.id == _command)
     .values(status=_status, ended_at=AT, lease_until=None)
-    .values({name: bindparam(f"new_{name}", type_=commands.c[name].type) for name in _report})
+    .values(given(commands, *_report))
 )
 _PAGE = Query(
     select(commands)
     .where(
         of_agent(commands),
         or_(_status.is_(None), commands.c.status == _status),
-        or_(
-            BEFORE.is_(None),
-            tuple_(commands.c.created_at, commands.c.id) < tuple_(BEFORE, BEFORE_ID),
-        ),
+        behind(commands.c.created_at, commands.c.id),
     )
     .order_by(commands.c.created_at.desc(), commands.c.id.desc())
     .limit(LIMIT)

@@ -4,22 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, bindparam, insert, or_, select, update
+from sqlalchemy import Uuid, bindparam, insert, or_, select, update
 
-from chassis.query import Connection, Query
+from chassis.query import LIMIT, SINCE, Connection, Query, given, given_all, named
 from commands.rules.standby import Standby
-from commands.store.rows import AGENT, LIMIT, Row, given, named, of_agent
+from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import commands, replicas
 from spotkeeper_contracts.replicas import Replica, ReplicaKind, ReplicaStatus
 
 _replica = bindparam("replica_id", type_=Uuid)
-_since = bindparam("since", type_=DateTime(timezone=True))
 _changing = (
     *("status", "pool_id", "az", "instance_id", "sync_percentage", "price_usd_per_hour"),
     *("command_id", "error", "updated_at", "launched_at", "ended_at"),
 )
 
-_ADD = Query(insert(replicas).values(given(replicas)))
+_ADD = Query(insert(replicas).values(given_all(replicas)))
 _FIND = Query(select(replicas).where(of_agent(replicas), replicas.c.id == _replica))
 _ALL = Query(
     select(replicas)
@@ -36,7 +35,7 @@ _LIVE = Query(
 _SAVE = Query(
     update(replicas)
     .where(replicas.c.agent_id == AGENT, replicas.c.id == _replica)
-    .values({name: bindparam(f"new_{name}", type_=replicas.c[name].type) for name in _changing})
+    .values(given(replicas, *_changing))
 )
 _LAST_FAILURE = Query(
     select(replicas.c.ended_at)
@@ -52,7 +51,7 @@ _LAUNCHED = Query(
     select(replicas).where(
         of_agent(replicas),
         replicas.c.launched_at.is_not(None),
-        or_(replicas.c.ended_at.is_(None), replicas.c.ended_at > _since),
+        or_(replicas.c.ended_at.is_(None), replicas.c.ended_at > SINCE),
     )
 )
 

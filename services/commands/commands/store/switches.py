@@ -5,24 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, insert, or_, select, tuple_, update
+from sqlalchemy import Text, bindparam, insert, select, update
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
-from commands.store.rows import (
-    AGENT,
-    AT,
-    BEFORE,
-    BEFORE_ID,
-    LIMIT,
-    Row,
-    given,
-    named,
-    of_agent,
-)
+from chassis.query import AT, LIMIT, Connection, Query, behind, given_all, named
+from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import switches, zombies
 
-_ADD = Query(insert(switches).values(given(switches, "ended_at")))
+_ADD = Query(insert(switches).values(given_all(switches, but=("ended_at",))))
 _END_STAY = Query(
     update(switches)
     .where(
@@ -43,10 +33,7 @@ _ALL = Query(_switch.where(of_agent(switches)).order_by(switches.c.completed_at)
 _PAGE = Query(
     _switch.where(
         of_agent(switches),
-        or_(
-            BEFORE.is_(None),
-            tuple_(switches.c.completed_at, switches.c.id) < tuple_(BEFORE, BEFORE_ID),
-        ),
+        behind(switches.c.completed_at, switches.c.id),
     )
     .order_by(switches.c.completed_at.desc(), switches.c.id.desc())
     .limit(LIMIT)

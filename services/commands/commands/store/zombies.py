@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
-from commands.store.rows import AGENT, AT, CLIENT, of_agent
+from chassis.query import AT, Connection, Query
+from commands.store.rows import AGENT, CLIENT, of_agent
 from commands.tables import zombies
 
 _instance = bindparam("instance_id", type_=Text)

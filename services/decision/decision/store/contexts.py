@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import Text, case, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
-from decision.store.rows import AGENT, AT, CLIENT, Row, given, named, of_agent
+from chassis.query import AT, Connection, Query, given, named
+from decision.store.rows import AGENT, CLIENT, Row, of_agent
 from decision.tables import agent_contexts
 from spotkeeper_contracts.agents import AgentState
 

@@ -4,32 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
-from decision.store.rows import (
-    AGENT,
-    BEFORE,
-    BEFORE_ID,
-    LIMIT,
-    SINCE,
-    Row,
-    given,
-    named,
-    of_agent,
-)
+from chassis.query import BEFORE, LIMIT, SINCE, Connection, Query, behind, given_all, named
+from decision.store.rows import AGENT, Row, of_agent
 from decision.tables import agent_decision_history as history
 from spotkeeper_contracts.decisions import DecisionDetail
 
-_SAVE = Query(insert(history).values(given(history, *history.c.keys())))
+_SAVE = Query(insert(history).values(given_all(history)))
 _newest_first = (history.c.decided_at.desc(), history.c.id.desc())
 _PAGE = Query(
     select(history)
     .where(
         of_agent(history),
-        BEFORE.is_(None) | (tuple_(history.c.decided_at, history.c.id) < tuple_(BEFORE, BEFORE_ID)),
+        behind(history.c.decided_at, history.c.id),
     )
     .order_by(*_newest_first)
     .limit(LIMIT)

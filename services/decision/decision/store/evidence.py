@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, SINCE, Connection, Query, given, given_all, named
 from decision.features import HISTORY_HOURS, WINDOW_HOURS
-from decision.store.rows import AGENT, AT, CLIENT, SINCE, Row, given, named, of_agent, of_groups
+from decision.store.rows import AGENT, CLIENT, Row, of_agent, of_groups
 from decision.tables import pool_events, pool_stays
 
 _INSTANCE = bindparam("instance_id", type_=Text)
@@ -37,7 +37,7 @@ class EventKind(StrEnum):
     REBALANCE = "rebalance"
 
 
-_event = insert(pool_events).values(given(pool_events, *pool_events.c.keys()))
+_event = insert(pool_events).values(given_all(pool_events))
 _NOTE = Query(
     _event.on_conflict_do_update(
         index_elements=["client_id", "instance_id", "kind"],

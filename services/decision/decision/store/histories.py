@@ -9,8 +9,8 @@ from sqlalchemy import ARRAY, Text, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.elements import ColumnElement
 
-from chassis.query import Connection, Query
-from decision.store.rows import AT, CLIENT, SINCE, Row
+from chassis.query import AT, SINCE, Connection, Query
+from decision.store.rows import CLIENT, Row
 from decision.tables import pool_prices
 
 _pool = (

@@ -19,10 +19,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, SINCE, Connection, Query, given, named
 from decision.choices import Move
 from decision.store.evidence import EventKind
-from decision.store.rows import AT, SINCE, Row, given, named
+from decision.store.rows import Row
 from decision.tables import agent_decision_history as history
 from decision.tables import model_roles, models, pool_events, switch_outcomes
 from spotkeeper_contracts.decisions import Recommendation

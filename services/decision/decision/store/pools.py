@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from chassis.envelope import partition_for
-from chassis.query import Connection, Query
+from chassis.query import AT, LIMIT, SINCE, Connection, Query, given, named
 from decision.places import Place
-from decision.store.rows import AT, CLIENT, LIMIT, PARTITIONS, SINCE, Row, given, named, of_groups
+from decision.store.rows import CLIENT, PARTITIONS, Row, of_groups
 from decision.tables import pool_prices, pools
 
 SAME_PRICE = timedelta(hours=1)

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, literal_column, select, tuple_
 
-from chassis.query import Connection, Query
-from decision.store.rows import BEFORE, LIMIT, SINCE
+from chassis.query import BEFORE, LIMIT, SINCE, Connection, Query
 from decision.tables import agent_decision_history, pool_events, pool_prices, pool_stays
 
 THIN_AFTER = timedelta(days=2)

@@ -8,18 +8,14 @@ from uuid import UUID
 from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, SINCE, Connection, Query, given_all, named
 from decision.choices import Move
-from decision.store.rows import AT, SINCE, Row, given, named, of_agent
+from decision.store.rows import Row, of_agent
 from decision.tables import switch_outcomes
 
 WEEK = timedelta(days=7)
 
-_SAVE = Query(
-    insert(switch_outcomes)
-    .values(given(switch_outcomes, *switch_outcomes.c.keys()))
-    .on_conflict_do_nothing()
-)
+_SAVE = Query(insert(switch_outcomes).values(given_all(switch_outcomes)).on_conflict_do_nothing())
 _is_planned = switch_outcomes.c.kind == Move.PLANNED.value
 _RECENT = Query(
     select(

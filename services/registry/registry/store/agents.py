@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import Text, Uuid, bindparam, func, or_, select, update
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
+from chassis.query import AT, LIMIT, Connection, Query, behind
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agent_configs, agents
 
 _id = bindparam("agent_id", type_=Uuid)
 _client = bindparam("client_id", type_=Uuid)
-_at = bindparam("at", type_=DateTime(timezone=True))
 _status = bindparam("status", type_=Text)
 _region = bindparam("region", type_=Text)
 _q = bindparam("q", type_=Text)
-_before = bindparam("before", type_=DateTime(timezone=True))
-_before_id = bindparam("before_id", type_=Uuid)
 
 _AGENT = (
     select(*COLUMNS)
@@ -40,22 +37,19 @@ _LIST = Query(
             func.strpos(func.lower(agents.c.logical_agent_id), func.lower(_q)) > 0,
             func.strpos(func.lower(agents.c.instance_id), func.lower(_q)) > 0,
         ),
-        or_(
-            _before.is_(None),
-            tuple_(agents.c.registered_at, agents.c.id) < tuple_(_before, _before_id),
-        ),
+        behind(agents.c.registered_at, agents.c.id),
     )
     .order_by(agents.c.registered_at.desc(), agents.c.id.desc())
-    .limit(bindparam("limit"))
+    .limit(LIMIT)
 )
 
 _CHANGE = update(agents).values(revision=agents.c.revision + 1).returning(*COLUMNS)
-_DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=_at))
+_DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=AT))
 _IDS_OF_CLIENT = Query(
     select(agents.c.id).where(agents.c.client_id == _client, agents.c.deleted_at.is_(None))
 )
 _SET_STATUS = Query(
-    _CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(status=_status, status_at=_at)
+    _CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(status=_status, status_at=AT)
 )
 
 

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, or_, select, tuple_, update
+from sqlalchemy import Text, Uuid, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
+from chassis.query import AT, LIMIT, Connection, Query, behind, given_all
 from registry.store.states import Row
 from registry.tables import client_tokens, clients
 from spotkeeper_contracts.clients import ClientState, TokenState
 
 _client = bindparam("client_id", type_=Uuid)
-_at = bindparam("at", type_=DateTime(timezone=True))
 
 _INSERT = Query(
     insert(clients)
@@ -23,7 +22,7 @@ _INSERT = Query(
         name=bindparam("name", type_=Text),
         email=bindparam("email", type_=Text),
         revision=1,
-        created_at=_at,
+        created_at=AT,
     )
     .on_conflict_do_nothing()
     .returning(clients.c.id)
@@ -41,28 +40,19 @@ _TOUCH = Query(
 _DELETE = Query(
     update(clients)
     .where(clients.c.id == _client)
-    .values(revision=clients.c.revision + 1, deleted_at=_at)
+    .values(revision=clients.c.revision + 1, deleted_at=AT)
     .returning(clients)
 )
-_before = bindparam("before", type_=DateTime(timezone=True))
 _LIST = Query(
     select(clients)
     .where(
         clients.c.deleted_at.is_(None),
-        or_(
-            _before.is_(None),
-            tuple_(clients.c.created_at, clients.c.id)
-            < tuple_(_before, bindparam("before_id", type_=Uuid)),
-        ),
+        behind(clients.c.created_at, clients.c.id),
     )
     .order_by(clients.c.created_at.desc(), clients.c.id.desc())
-    .limit(bindparam("limit"))
+    .limit(LIMIT)
 )
-_ADD_TOKEN = Query(
-    insert(client_tokens).values(
-        {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in client_tokens.c}
-    )
-)
+_ADD_TOKEN = Query(insert(client_tokens).values(given_all(client_tokens)))
 _TOKENS = Query(
     select(client_tokens)
     .where(client_tokens.c.client_id == _client)
@@ -74,12 +64,12 @@ _REVOKE = Query(
         client_tokens.c.client_id == _client,
         client_tokens.c.id == bindparam("token_id", type_=Uuid),
     )
-    .values(revoked_at=_at)
+    .values(revoked_at=AT)
 )
 _REVOKE_ALL = Query(
     update(client_tokens)
     .where(client_tokens.c.client_id == _client, client_tokens.c.revoked_at.is_(None))
-    .values(revoked_at=_at)
+    .values(revoked_at=AT)
 )
 
 

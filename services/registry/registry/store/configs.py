@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.query import Connection, Query
+from chassis.query import LIMIT, Connection, Query
 from registry.store.states import Row, config_of
 from registry.tables import agent_config_history, agent_configs, agents
 from spotkeeper_contracts import Refused
@@ -56,7 +56,7 @@ _HISTORY = Query(
         or_(_before.is_(None), agent_config_history.c.config_version < _before),
     )
     .order_by(agent_config_history.c.config_version.desc())
-    .limit(bindparam("limit"))
+    .limit(LIMIT)
 )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    DateTime,
     Interval,
     Text,
     Uuid,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, Connection, Query, given, named
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agents, instances
 from spotkeeper_contracts.instances import Instance, ZombieReason
@@ -28,24 +27,24 @@ from spotkeeper_contracts.values import InstanceStatus
 
 _id = bindparam("agent_id", type_=Uuid)
 _instance = bindparam("instance_id", type_=Text)
-_at = bindparam("at", type_=DateTime(timezone=True))
 
-_TOLD = ("instance_type", "region", "az", "mode", "pool_id", "status", "status_at", "zombie_reason")
+_SAID = ("instance_type", "region", "az", "mode", "pool_id", "status", "zombie_reason")
+_PLACE = (
+    *("epoch", "instance_id", "instance_type", "region", "az"),
+    *("current_mode", "current_pool_id", "placed_at"),
+)
 _seen = insert(instances).values(
     agent_id=_id,
     instance_id=_instance,
     client_id=bindparam("client_id", type_=Uuid),
-    first_seen_at=_at,
-    status_at=_at,
-    **{
-        name: bindparam(f"new_{name}", type_=Text)
-        for name in ("instance_type", "region", "az", "mode", "pool_id", "status", "zombie_reason")
-    },
+    first_seen_at=AT,
+    status_at=AT,
+    **given(instances, *_SAID),
 )
 _SAVE = Query(
     _seen.on_conflict_do_update(
         index_elements=["agent_id", "instance_id"],
-        set_={name: _seen.excluded[name] for name in _TOLD},
+        set_={name: _seen.excluded[name] for name in (*_SAID, "status_at")},
     )
 )
 _DEMOTE = Query(
@@ -56,9 +55,8 @@ _DEMOTE = Query(
         instances.c.instance_id != _instance,
     )
     .values(
-        status=bindparam("new_status", type_=Text),
-        status_at=_at,
-        zombie_reason=bindparam("new_zombie_reason", type_=Text),
+        status_at=AT,
+        **given(instances, "status", "zombie_reason"),
     )
 )
 _FIND = Query(
@@ -67,31 +65,19 @@ _FIND = Query(
 _TERMINATE = Query(
     update(instances)
     .where(instances.c.agent_id == _id, instances.c.instance_id == _instance)
-    .values(status=InstanceStatus.TERMINATED.value, status_at=_at)
+    .values(status=InstanceStatus.TERMINATED.value, status_at=AT)
 )
 _ATTEMPT = Query(
     update(instances)
     .where(instances.c.agent_id == _id, instances.c.instance_id == _instance)
-    .values(attempted_at=_at)
+    .values(attempted_at=AT)
 )
 _MOVE = Query(
     update(agents)
     .where(agents.c.id == _id, OF_THE_AGENT)
     .values(
         revision=agents.c.revision + 1,
-        **{
-            name: bindparam(f"new_{name}", type_=agents.c[name].type)
-            for name in (
-                "epoch",
-                "instance_id",
-                "instance_type",
-                "region",
-                "az",
-                "current_mode",
-                "current_pool_id",
-                "placed_at",
-            )
-        },
+        **given(agents, *_PLACE),
     )
     .returning(*COLUMNS)
 )
@@ -129,10 +115,10 @@ _LEFT_BEHIND = Query(
         instances.c.client_id == bindparam("client_id", type_=Uuid),
         instances.c.status == InstanceStatus.ZOMBIE.value,
         instances.c.instance_id.is_distinct_from(agents.c.instance_id),
-        instances.c.status_at + bindparam("wait", type_=Interval) < _at,
+        instances.c.status_at + bindparam("wait", type_=Interval) < AT,
         or_(
             instances.c.attempted_at.is_(None),
-            instances.c.attempted_at <= _at - bindparam("pause", type_=Interval),
+            instances.c.attempted_at <= AT - bindparam("pause", type_=Interval),
         ),
         ~_IS_ANOTHERS,
     )
@@ -166,7 +152,7 @@ async def save(
         at=at,
         new_status=status.value,
         new_zombie_reason=zombie_reason and zombie_reason.value,
-        **{f"new_{name}": value for name, value in told.items()},
+        **named(told),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Text, Uuid, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, Connection, Query, given_all, named
 from registry.store.states import Row
 from registry.tables import open_moves, switch_reports
 
@@ -15,23 +15,16 @@ SWITCH, REPLICA = "switch", "replica"
 
 _id = bindparam("agent_id", type_=Uuid)
 _move = bindparam("move_id", type_=Uuid)
-_at = bindparam("at", type_=DateTime(timezone=True))
 
 _OPEN_SWITCH = Query(
     select(open_moves).where(
         open_moves.c.agent_id == _id,
         open_moves.c.kind == SWITCH,
         open_moves.c.finished_at.is_(None),
-        open_moves.c.expires_at > _at,
+        open_moves.c.expires_at > AT,
     )
 )
-_opened = insert(open_moves).values(
-    {
-        c.name: bindparam(f"new_{c.name}", type_=c.type)
-        for c in open_moves.c
-        if c.name != "finished_at"
-    }
-)
+_opened = insert(open_moves).values(given_all(open_moves, but=("finished_at",)))
 _OPEN = Query(
     _opened.on_conflict_do_update(
         index_elements=["id"],
@@ -44,7 +37,7 @@ _OPEN = Query(
 _FINISH = Query(
     update(open_moves)
     .where(open_moves.c.id == _move, open_moves.c.agent_id == _id)
-    .values(finished_at=_at, expires_at=bindparam("until", type_=DateTime(timezone=True)))
+    .values(finished_at=AT, expires_at=bindparam("until", type_=DateTime(timezone=True)))
 )
 _CLOSE = Query(delete(open_moves).where(open_moves.c.id == _move, open_moves.c.agent_id == _id))
 _CLOSE_SWITCHES = Query(
@@ -66,11 +59,7 @@ _REPORTED = Query(
     )
     .limit(1)
 )
-_REMEMBER = Query(
-    insert(switch_reports).values(
-        {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in switch_reports.c}
-    )
-)
+_REMEMBER = Query(insert(switch_reports).values(given_all(switch_reports)))
 
 
 async def open_switch(db: Connection, agent_id: UUID, *, at: datetime) -> Row | None:
@@ -80,7 +69,7 @@ async def open_switch(db: Connection, agent_id: UUID, *, at: datetime) -> Row | 
 
 async def open_move(db: Connection, **columns: Any) -> None:
     """Keep a move; one that is known gets its instance and its expiry anew."""
-    await _OPEN.run(db, **{f"new_{name}": value for name, value in columns.items()})
+    await _OPEN.run(db, **named(columns))
 
 
 async def finish(
@@ -117,4 +106,4 @@ async def is_reported(
 
 async def remember_report(db: Connection, **columns: Any) -> None:
     """Keep a reported switch, so that a repeat of it is known."""
-    await _REMEMBER.run(db, **{f"new_{name}": value for name, value in columns.items()})
+    await _REMEMBER.run(db, **named(columns))

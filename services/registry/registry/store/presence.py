@@ -5,12 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, case, func, or_, update
 
-from chassis.query import Connection, Query
+from chassis.query import AT, Connection, Query
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agents
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
 
-_at = bindparam("at", type_=DateTime(timezone=True))
 _heard_at = bindparam("heard_at", type_=DateTime(timezone=True))
 
 _IS_WATCHED = and_(
@@ -65,8 +64,8 @@ _REPORT = Query(
     )
 )
 _GO_OFFLINE = Query(
-    _OF_A_LIVE_AGENT.where(agents.c.status_at <= _at, _IS_WATCHED).values(
-        status=AgentStatus.OFFLINE.value, status_at=_at
+    _OF_A_LIVE_AGENT.where(agents.c.status_at <= AT, _IS_WATCHED).values(
+        status=AgentStatus.OFFLINE.value, status_at=AT
     )
 )
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
-    DateTime,
     Integer,
     Text,
     Uuid,
@@ -17,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from chassis.query import Connection, Query
+from chassis.query import AT, Connection, Query, given, given_all, named
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row
 from registry.tables import agent_config_history, agent_configs, agents, instances, open_moves
 from spotkeeper_contracts.configs import AgentConfig
@@ -26,14 +25,8 @@ from spotkeeper_contracts.values import InstanceStatus
 _id = bindparam("agent_id", type_=Uuid)
 _client = bindparam("client_id", type_=Uuid)
 _instance = bindparam("instance_id", type_=Text)
-_at = bindparam("at", type_=DateTime(timezone=True))
 
-# A statement's parameters must not bear the names of the columns that it sets.
-_SETTLED = {
-    column.name: bindparam(f"new_{column.name}", type_=column.type)
-    for column in agents.c
-    if column.name not in ("id", "client_id", "logical_agent_id", "revision")
-}
+_SETTLED = given_all(agents, but=("id", "client_id", "logical_agent_id", "revision"))
 _LOCK = Query(
     select(
         *COLUMNS,
@@ -44,7 +37,7 @@ _LOCK = Query(
         exists(
             select(1).where(
                 open_moves.c.agent_id == agents.c.id,
-                or_(open_moves.c.expires_at > _at, open_moves.c.instance_id == _instance),
+                or_(open_moves.c.expires_at > AT, open_moves.c.instance_id == _instance),
             )
         ).label("moving"),
     )
@@ -60,7 +53,7 @@ _SETTLE = Query(
 )
 _new_agent = (
     insert(agents)
-    .values({c.name: bindparam(f"new_{c.name}", type_=c.type) for c in agents.c})
+    .values(given_all(agents))
     .on_conflict_do_nothing()
     .returning(agents.c.id)
     .cte("new_agent")
@@ -72,19 +65,16 @@ _first_config = {
 }
 _first_version = _first_config | {
     "changed_by": bindparam("changed_by", type_=Text),
-    "changed_at": _at,
+    "changed_at": AT,
 }
 _first_instance = {
     "agent_id": _new_agent.c.id,
-    **{
-        name: bindparam(f"new_{name}", type_=agents.c[name].type)
-        for name in ("instance_id", "client_id", "instance_type", "region", "az")
-    },
+    **given(agents, "instance_id", "client_id", "instance_type", "region", "az"),
     "mode": bindparam("new_current_mode", type_=Text),
     "pool_id": bindparam("new_current_pool_id", type_=Text),
     "status": literal(InstanceStatus.PRIMARY.value, Text),
-    "status_at": _at,
-    "first_seen_at": _at,
+    "status_at": AT,
+    "first_seen_at": AT,
 }
 # One statement instead of four: most of what a statement costs is its way there and back.
 _INSERT = Query(
@@ -120,16 +110,13 @@ async def insert_agent(db: Connection, values: Row, config: AgentConfig, *, by: 
         "config_version": config.config_version,
         "settings": config.model_dump(exclude={"config_version"}),
     }
-    new = {f"new_{name}": value for name, value in values.items()}
     at = values["registered_at"]
-    id = await _INSERT.value(db, **new, **first, changed_by=by, at=at)
+    id = await _INSERT.value(db, **named(values), **first, changed_by=by, at=at)
     return None if id is None else {**values, **first}
 
 
 async def settle(db: Connection, agent_id: UUID, values: Row) -> Row:
     """Write the columns that a registration settles, and return the agent as it is then."""
-    row: Row | None = await _SETTLE.row(
-        db, agent_id=agent_id, **{f"new_{k}": v for k, v in values.items()}
-    )
+    row: Row | None = await _SETTLE.row(db, agent_id=agent_id, **named(values))
     assert row is not None, "the agent was locked before"
     return row

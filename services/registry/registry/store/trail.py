@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, insert, or_, select, tuple_
+from sqlalchemy import DateTime, Text, Uuid, bindparam, insert, select
 
 from chassis.pages import Position
-from chassis.query import Connection, Query
+from chassis.query import LIMIT, Connection, Query, behind, given_all, named
 from registry.store.states import Row
 from registry.tables import notifications, system_events
 
-_event = insert(system_events).values(
-    {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in system_events.c}
-)
+_event = insert(system_events).values(given_all(system_events))
 _ADD = Query(_event)
 _ADD_AND_NOTIFY = Query(
     insert(notifications)
@@ -27,26 +25,21 @@ _ADD_AND_NOTIFY = Query(
     )
     .add_cte(_event.cte("event"))
 )
-_before = bindparam("before", type_=DateTime(timezone=True))
 _LIST = Query(
     select(system_events)
     .where(
         system_events.c.agent_id == bindparam("agent_id", type_=Uuid),
         system_events.c.client_id == bindparam("client_id", type_=Uuid),
-        or_(
-            _before.is_(None),
-            tuple_(system_events.c.created_at, system_events.c.id)
-            < tuple_(_before, bindparam("before_id", type_=Uuid)),
-        ),
+        behind(system_events.c.created_at, system_events.c.id),
     )
     .order_by(system_events.c.created_at.desc(), system_events.c.id.desc())
-    .limit(bindparam("limit"))
+    .limit(LIMIT)
 )
 
 
 async def add_event(db: Connection, *, notification_id: UUID | None, **columns: Any) -> None:
     """Write one line of the audit trail, and leave it as a notification if that has an id."""
-    line = {f"new_{name}": value for name, value in columns.items()}
+    line = named(columns)
     if notification_id is None:
         await _ADD.run(db, **line)
     else:
