@@ -45,8 +45,7 @@ class Pages:
                 raise ValueError(cursor)
             return position
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            details = {"cursor": ["Not a cursor of this list"]}
-            raise Refused("VALIDATION_FAILED", "Validation failed", 400, details) from error
+            raise not_a_cursor() from error
 
     def next_cursor(self, rows: Sequence[Any], *, shown: int) -> str | None:
         """The cursor of the next page, if this one shows only the first of the rows."""
@@ -58,6 +57,12 @@ class Pages:
     def _cursor(self, position: Position) -> str:
         text = json.dumps([self.name, position.at.isoformat(), str(position.id)])
         return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def not_a_cursor() -> Refused:
+    """The refusal of a cursor that is none of the list."""
+    details = {"cursor": ["Not a cursor of this list"]}
+    return Refused("VALIDATION_FAILED", "Validation failed", 400, details)
 
 
 def fitting(items: Sequence[Item]) -> list[Item]:

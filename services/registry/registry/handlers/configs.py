@@ -1,6 +1,8 @@
 """Configs: changed, given back an earlier version, and their history."""
 
-from chassis.pages import fitting
+import re
+
+from chassis.pages import fitting, not_a_cursor
 from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
@@ -40,7 +42,7 @@ async def rollback_config(request: RollbackConfig, tx: Tx) -> ConfigAnswer:
 async def list_config_history(request: ListConfigHistory, tx: Tx) -> ConfigHistoryPage:
     """A page of versions, newest first."""
     await agent_of(request, tx)
-    before = store.version_before(request.cursor)
+    before = _version_before(request.cursor)
     rows = await store.history(tx.db, request.agent_id, before=before, limit=request.limit + 1)
     versions = fitting(
         [
@@ -57,6 +59,15 @@ async def list_config_history(request: ListConfigHistory, tx: Tx) -> ConfigHisto
     return ConfigHistoryPage(
         items=versions, next_cursor=str(versions[-1].config_version) if is_cut else None
     )
+
+
+def _version_before(cursor: str | None) -> int | None:
+    """The version that a cursor names; raises `Refused` with 400 if it is none of ours."""
+    if cursor is None:
+        return None
+    if not re.fullmatch("[1-9][0-9]{0,8}", cursor):
+        raise not_a_cursor()
+    return int(cursor)
 
 
 async def _to_change(request: ChangeConfig | RollbackConfig, tx: Tx) -> tuple[Row, AgentConfig]:

@@ -8,7 +8,7 @@ from sqlalchemy import Text, Uuid, bindparam, func, or_, select, update
 
 from chassis.pages import Position
 from chassis.query import AT, LIMIT, Connection, Query, behind
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
 from registry.tables import agent_configs, agents
 
 _id = bindparam("agent_id", type_=Uuid)
@@ -88,7 +88,7 @@ async def page(
 
 async def delete(db: Connection, agent_id: UUID, *, at: datetime) -> Row:
     """Mark the agent as deleted, and return it."""
-    return _the(await _DELETE.row(db, agent_id=agent_id, at=at))
+    return the(await _DELETE.row(db, agent_id=agent_id, at=at))
 
 
 async def ids_of_client(db: Connection, client_id: UUID) -> list[UUID]:
@@ -98,9 +98,4 @@ async def ids_of_client(db: Connection, client_id: UUID) -> list[UUID]:
 
 async def set_status(db: Connection, agent_id: UUID, status: str, *, at: datetime) -> Row:
     """Settle the agent's status, and return the agent."""
-    return _the(await _SET_STATUS.row(db, agent_id=agent_id, status=status, at=at))
-
-
-def _the(row: Row | None) -> Row:
-    assert row is not None, "the agent was found and locked before"
-    return row
+    return the(await _SET_STATUS.row(db, agent_id=agent_id, status=status, at=at))

@@ -1,6 +1,5 @@
 """Configs and their history."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +10,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from chassis.query import LIMIT, Connection, Query
 from registry.store.states import Row, config_of
 from registry.tables import agent_config_history, agent_configs, agents
-from spotkeeper_contracts import Refused
 from spotkeeper_contracts.configs import AgentConfig
 
 _id = bindparam("agent_id", type_=Uuid)
@@ -81,13 +79,3 @@ async def history(
 ) -> Sequence[Row]:
     """Versions of the agent's config, newest first."""
     return await _HISTORY.rows(db, agent_id=agent_id, before=before, limit=limit)
-
-
-def version_before(cursor: str | None) -> int | None:
-    """The version that a cursor names; raises `Refused` with 400 if it is none of ours."""
-    if cursor is None:
-        return None
-    if not re.fullmatch("[1-9][0-9]{0,8}", cursor):
-        details = {"cursor": ["Not a cursor of this list"]}
-        raise Refused("VALIDATION_FAILED", "Validation failed", 400, details)
-    return int(cursor)

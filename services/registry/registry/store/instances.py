@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import AT, Connection, Query, given, named
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
 from registry.tables import agents, instances
 from spotkeeper_contracts.instances import Instance, ZombieReason
 from spotkeeper_contracts.values import InstanceStatus
@@ -180,7 +180,7 @@ async def move_agent(
     db: Connection, agent: Row, to: Instance, *, pool_id: str | None, at: datetime
 ) -> Row:
     """Let the agent live on an instance from now on, with the next epoch; return the agent."""
-    return _the(
+    return the(
         await _MOVE.row(
             db,
             agent_id=agent["id"],
@@ -198,7 +198,7 @@ async def move_agent(
 
 async def leave(db: Connection, agent_id: UUID) -> Row:
     """Let the agent live on no instance, and return it."""
-    return _the(await _LEAVE.row(db, agent_id=agent_id))
+    return the(await _LEAVE.row(db, agent_id=agent_id))
 
 
 async def terminate(db: Connection, agent_id: UUID, instance_id: str, *, at: datetime) -> None:
@@ -228,8 +228,3 @@ async def left_behind(
     return await _LEFT_BEHIND.rows(
         db, agent_id=agent_id, client_id=client_id, wait=wait, pause=pause, at=at
     )
-
-
-def _the(row: Row | None) -> Row:
-    assert row is not None, "the agent was found and locked before"
-    return row

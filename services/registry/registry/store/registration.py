@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.query import AT, Connection, Query, given, given_all, named
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
 from registry.tables import agent_config_history, agent_configs, agents, instances, open_moves
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.values import InstanceStatus
@@ -117,6 +117,4 @@ async def insert_agent(db: Connection, values: Row, config: AgentConfig, *, by: 
 
 async def settle(db: Connection, agent_id: UUID, values: Row) -> Row:
     """Write the columns that a registration settles, and return the agent as it is then."""
-    row: Row | None = await _SETTLE.row(db, agent_id=agent_id, **named(values))
-    assert row is not None, "the agent was locked before"
-    return row
+    return the(await _SETTLE.row(db, agent_id=agent_id, **named(values)))

@@ -15,6 +15,12 @@ COLUMNS = (*agents.c, agent_configs.c.config_version, agent_configs.c.settings)
 OF_THE_AGENT = agent_configs.c.agent_id == agents.c.id
 
 
+def the(row: Row | None) -> Row:
+    """The row of an agent that was found and locked before."""
+    assert row is not None
+    return row
+
+
 def state_of(row: Row) -> AgentState:
     """The state that everyone may know."""
     return AgentState(
