@@ -8,12 +8,17 @@ from pydantic import TypeAdapter
 from registry import rules
 from registry.rules import DISABLED_CONFIG, FENCED_FOR_GOOD, Outcome
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import Registration
 from spotkeeper_contracts.commands import Priority, Trigger
 from spotkeeper_contracts.configs import AgentConfig, ConfigChange
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.instances import Instance
-from spotkeeper_contracts.values import InstanceStatus, PoolId, PurchaseMode
+from spotkeeper_contracts.values import (
+    InstanceStatus,
+    PoolId,
+    PurchaseMode,
+    canonical_pool,
+    pool_name,
+)
 
 HOME, OTHER = "i-home", "i-other"
 PRIMARY, STANDBY = InstanceStatus.PRIMARY, InstanceStatus.STANDBY
@@ -124,18 +129,21 @@ def test_whatever_the_sequence_of_registrations_there_is_exactly_one_primary(
         assert not gone & set(home.primaries)
 
 
-@pytest.mark.parametrize("kind", [Registration, Instance])
-def test_a_spot_instance_lies_in_a_pool_and_an_on_demand_one_in_none(
-    kind: type[Registration] | type[Instance],
-) -> None:
+def test_a_spot_instance_lies_in_a_pool_and_an_on_demand_one_in_none() -> None:
+    assert canonical_pool(PurchaseMode.SPOT, "m5.large", "us-east-1b") == "m5.large.us-east-1b"
+    assert canonical_pool(PurchaseMode.ONDEMAND, "m5.large", "us-east-1b") is None
+
+
+def test_an_instance_lies_where_it_is_told_to_lie_even_on_demand() -> None:
+    on_demand = example(Instance, mode="on-demand", pool_id="reserved")
     where = {"instance_type": "m5.large", "az": "us-east-1b"}
-    assert rules.canonical_pool(example(kind, mode="spot", **where)) == "m5.large.us-east-1b"
-    assert rules.canonical_pool(example(kind, mode="on-demand", **where)) is None
+    unnamed = example(Instance, mode="spot", pool_id=None, **where)
+    assert rules.pool_of(on_demand) == "reserved"
+    assert rules.pool_of(unnamed) == "m5.large.us-east-1b"
 
 
 def test_the_longest_type_and_zone_still_make_a_pool_id() -> None:
-    told = example(Registration, instance_type="t" * 64, az="a" * 48)
-    TypeAdapter(PoolId).validate_python(rules.canonical_pool(told))
+    TypeAdapter(PoolId).validate_python(pool_name("t" * 64, "a" * 48))
 
 
 def test_the_disabled_config_is_nothing_but_false_and_zero() -> None:

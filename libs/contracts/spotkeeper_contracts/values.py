@@ -27,7 +27,7 @@ Timestamp = Annotated[
 LogicalAgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 InstanceId = Annotated[str, StringConstraints(pattern=r"^i-[A-Za-z0-9-]{1,60}$")]
 PoolId = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7E]{1,128}$")]
-"""Opaque to everyone; the canonical form, made at registration, is `{instance_type}.{az}`."""
+"""Opaque to everyone; the canonical form, made at registration, is that of `pool_name`."""
 
 Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -71,6 +71,16 @@ def _plain_mode(mode: Any) -> Any:
 
 Mode = Annotated[PurchaseMode, BeforeValidator(_plain_mode)]
 """A `PurchaseMode`; `on-demand` and `on_demand` are read as `ondemand`."""
+
+
+def pool_name(instance_type: str, az: str) -> str:
+    """The canonical id of a pool."""
+    return f"{instance_type}.{az}"
+
+
+def canonical_pool(mode: PurchaseMode, instance_type: str, az: str) -> str | None:
+    """The pool that a spot instance lies in, if it names none; on-demand lies in none."""
+    return None if mode is PurchaseMode.ONDEMAND else pool_name(instance_type, az)
 
 
 class AgentStatus(StrEnum):

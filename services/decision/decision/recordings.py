@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from decision.features import Floats, PoolRecord
 from decision.prior import Advisor, advisor_of
+from spotkeeper_contracts.values import pool_name
 
 LINUX = "Linux/UNIX"
 HOUR_SECONDS = 3600.0
@@ -49,7 +50,7 @@ class PriceSeries:
     @property
     def pool_id(self) -> str:
         """The pool's own name."""
-        return f"{self.instance_type}.{self.az}"
+        return pool_name(self.instance_type, self.az)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str
 
     A name with a zone alone is the one known pool there. None if the name says too little.
     """
-    by_name = {f"{instance_type}.{az}": (instance_type, az) for instance_type, az in known}
+    by_name = {pool_name(instance_type, az): (instance_type, az) for instance_type, az in known}
     if pool_id in by_name:
         return by_name[pool_id]
     az = zone_in(pool_id)

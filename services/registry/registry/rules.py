@@ -3,11 +3,10 @@
 from enum import StrEnum
 
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import Registration
 from spotkeeper_contracts.commands import Priority, Trigger
 from spotkeeper_contracts.configs import AgentConfig, ConfigChange
 from spotkeeper_contracts.instances import Instance
-from spotkeeper_contracts.values import InstanceStatus, PurchaseMode
+from spotkeeper_contracts.values import InstanceStatus, PurchaseMode, canonical_pool
 
 FENCED_FOR_GOOD = frozenset({InstanceStatus.ZOMBIE, InstanceStatus.TERMINATED})
 
@@ -67,11 +66,11 @@ def outcome_of(
     return Outcome.PROMOTED
 
 
-def canonical_pool(told: Registration | Instance) -> str | None:
-    """The pool that a spot instance lies in, if it names none; on-demand lies in none."""
-    if told.mode is PurchaseMode.ONDEMAND:
-        return None
-    return f"{told.instance_type}.{told.az}"
+def pool_of(instance: Instance) -> str | None:
+    """The pool that an instance is told to lie in, even on demand; else the canonical one."""
+    if instance.pool_id is not None:
+        return instance.pool_id
+    return canonical_pool(instance.mode, instance.instance_type, instance.az)
 
 
 def assert_may_switch(config: AgentConfig) -> None:

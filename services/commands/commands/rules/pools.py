@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.instances import Instance
-from spotkeeper_contracts.values import PurchaseMode
+from spotkeeper_contracts.values import PurchaseMode, pool_name
 
 ZONE_LETTERS = "abc"
 """Nearly every region has zones with these letters."""
@@ -26,7 +26,7 @@ def pool_of(instance: Instance) -> str | None:
     """The pool of a spot instance, the canonical one if it names none; on-demand lies in none."""
     if instance.mode is PurchaseMode.ONDEMAND:
         return None
-    return instance.pool_id or f"{instance.instance_type}.{instance.az}"
+    return instance.pool_id or pool_name(instance.instance_type, instance.az)
 
 
 def safest_pool(
@@ -71,4 +71,4 @@ def _danger(
 def _next_door(agent: AgentState) -> Pool:
     zones = [f"{agent.region}{letter}" for letter in ZONE_LETTERS]
     az = next(zone for zone in zones if zone != agent.az)
-    return Pool(pool_id=f"{agent.instance_type}.{az}", az=az)
+    return Pool(pool_id=pool_name(agent.instance_type, az), az=az)

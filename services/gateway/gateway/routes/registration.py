@@ -15,7 +15,7 @@ from spotkeeper_contracts import ids
 from spotkeeper_contracts.agents import AgentRegistration, RegisterAgent, Registration
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.presence import Beat
-from spotkeeper_contracts.values import PurchaseMode, assert_in_region
+from spotkeeper_contracts.values import assert_in_region, canonical_pool
 
 REJECTED = ("standby", "zombie-rejected")
 """Outcomes of a registration that changed nothing for the agent."""
@@ -132,14 +132,13 @@ def _stands(registered: AgentRegistration, registration: Registration, gateway: 
     return not agent.state.deleted and agent.state.instance_id == registration.instance_id
 
 
-def _first_beat(registered: AgentRegistration, registration: Registration) -> Beat:
-    is_spot = registration.mode is PurchaseMode.SPOT
+def _first_beat(registered: AgentRegistration, told: Registration) -> Beat:
     return Beat(
         agent_id=str(registered.agent_id),
         client_id=str(registered.client_id),
         status="online",
-        instance_id=registration.instance_id,
-        current_mode=registration.mode,
-        current_pool_id=f"{registration.instance_type}.{registration.az}" if is_spot else None,
-        agent_version=registration.agent_version,
+        instance_id=told.instance_id,
+        current_mode=told.mode,
+        current_pool_id=canonical_pool(told.mode, told.instance_type, told.az),
+        agent_version=told.agent_version,
     )

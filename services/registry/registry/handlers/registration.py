@@ -21,7 +21,7 @@ from spotkeeper_contracts.agents import (
 )
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.instances import Instance
-from spotkeeper_contracts.values import AgentStatus, InstanceStatus
+from spotkeeper_contracts.values import AgentStatus, InstanceStatus, canonical_pool
 
 
 async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
@@ -178,7 +178,7 @@ async def _keep_instance(
         instance_id=told.instance_id,
         instance_type=told.instance_type,
         mode=told.mode,
-        pool_id=rules.canonical_pool(told),
+        pool_id=canonical_pool(told.mode, told.instance_type, told.az),
         az=told.az,
         region=told.region,
     )
@@ -199,16 +199,17 @@ def _settled(
     registration: Registration, *, epoch: int, registered_at: datetime, at: datetime
 ) -> dict[str, Any]:
     """The agent's columns as an accepted registration leaves them: it lives, and here."""
+    mode, instance_type, az = registration.mode, registration.instance_type, registration.az
     return {
         "epoch": epoch,
         "status": AgentStatus.ONLINE.value,
         "status_at": at,
         "instance_id": registration.instance_id,
-        "instance_type": registration.instance_type,
+        "instance_type": instance_type,
         "region": registration.region,
-        "az": registration.az,
-        "current_mode": registration.mode.value,
-        "current_pool_id": rules.canonical_pool(registration),
+        "az": az,
+        "current_mode": mode.value,
+        "current_pool_id": canonical_pool(mode, instance_type, az),
         "placed_at": at,
         "hostname": registration.hostname,
         "ami_id": registration.ami_id,

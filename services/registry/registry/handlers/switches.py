@@ -173,7 +173,7 @@ async def _change_primary(
     await instances.demote_primary(
         tx.db, agent["id"], status, for_instance_id=new.instance_id, at=tx.now
     )
-    pool_id = new.pool_id if new.pool_id is not None else rules.canonical_pool(new)
+    pool_id = rules.pool_of(new)
     await instances.save(tx.db, agent, new, InstanceStatus.PRIMARY, at=tx.now)
     moved = await instances.move_agent(tx.db, agent, new, pool_id=pool_id, at=tx.now)
     await note(moved, tx, event_type, text, notify=True, former=former, epoch=moved["epoch"])
@@ -250,7 +250,7 @@ def _terminated(agent: Row, old: Instance, tx: Tx) -> InstanceTerminated:
         region=old.region,
         az=old.az,
         mode=old.mode,
-        pool_id=old.pool_id if old.pool_id is not None else rules.canonical_pool(old),
+        pool_id=rules.pool_of(old),
         was_primary=False,
         reason=TerminationReason.SYSTEM,
         termination_type=TerminationType.GRACEFUL,
