@@ -198,7 +198,8 @@ class Work:
     ) -> tuple[Outcome, bool]:
         """Do what is due in these partitions, in one transaction; tells too if more is due.
 
-        What it emits has keys of these partitions, so each record goes to one of them.
+        What is left over of it is published by the next owner of the partition it goes to, which
+        is one of these unless a state has a key of its own.
         """
         assert self.sweep is not None
         assert self._outbox is not None

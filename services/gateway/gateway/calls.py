@@ -124,7 +124,7 @@ async def _ask_once(
         str | None,
         Header(
             pattern=r"^[\x21-\x7E]{1,255}$",
-            description="The same key, path and body get the same answer for 24 hours.",
+            description="The same key, path and body get the same answer for 24 hours at least.",
         ),
     ] = None,
 ) -> Asking:
