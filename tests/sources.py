@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[1]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+PLAIN_DECORATORS = {"property", "cached_property", "classmethod", "staticmethod"}
+"""These leave it to others to name what they decorate."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,18 @@ class Source:
 
     def functions(self) -> Iterator[Function]:
         return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+
+    def definitions(self) -> Iterator[tuple[int, str]]:
+        """Each function, class and constant by name, unless a decorator takes it into its hands."""
+        for node in ast.walk(self.tree):
+            if not isinstance(node, Function | ast.ClassDef):
+                continue
+            if {ast.unparse(each) for each in node.decorator_list} <= PLAIN_DECORATORS:
+                yield node.lineno, node.name
+        for statement in self.tree.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign):
+                names = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
+                yield from ((n.lineno, n.id) for n in names if isinstance(n.ctx, ast.Store))
 
     def calls(self) -> Iterator[tuple[int, str, str]]:
         """Each called name as it is written, with its line and the function it stands in."""

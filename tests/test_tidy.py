@@ -8,12 +8,13 @@ import ast
 import re
 import tokenize
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import pytest
 
-from tests.sources import MEMBERS, ROOT, SOURCES
+from tests.sources import MEMBERS, ROOT, SOURCES, Source
 
 FILE_LINES, FUNCTION_LINES = 300, 70
 MEANINGLESS = {"utils", "util", "common", "helpers", "helper", "manager", "base", "misc"}
@@ -116,6 +117,15 @@ ENTRY_POINTS = [
     r"cli/spotkeeper/embedded/launch\.py",  # Its parent runs it by its path.
     r"examples/\w+\.py",  # People run them.
 ]
+
+CALLED_BY_FRAMEWORKS = {
+    "field_title_should_be_set": "pydantic's schema generator asks it",
+    "handle_exit": "uvicorn calls it on a signal",
+    "on_first_start": "Faust calls it",
+    "send_400_response": "uvicorn calls it when it cannot read a request",
+    "settings_customise_sources": "pydantic asks it where settings come from",
+}
+"""Names that stand where they are defined alone."""
 
 
 def _none(offences: Iterable[str]) -> None:
@@ -234,3 +244,23 @@ def test_no_module_is_dead() -> None:
         if source.module not in used
         if not any(re.fullmatch(pattern, source.path) for pattern in ENTRY_POINTS)
     )
+
+
+def test_no_function_class_or_constant_is_dead() -> None:
+    """Each is named elsewhere too; what is not a test's own, elsewhere than in tests."""
+    code = [source for source in SOURCES if not source.path.startswith("tests/")]
+    named_in_code = _words(code)
+    named = named_in_code + _words(source for source in SOURCES if source not in code)
+    dead = {
+        name: f"{source.path}:{line}: {name}"
+        for source in SOURCES
+        for line, name in source.definitions()
+        if (named_in_code if source in code else named)[name] == 1
+        if not re.match(r"test_|__", name)
+    }
+    _none(where for name, where in dead.items() if name not in CALLED_BY_FRAMEWORKS)
+    _none(f"{name} needs no exception" for name in CALLED_BY_FRAMEWORKS if name not in dead)
+
+
+def _words(sources: Iterable[Source]) -> Counter[str]:
+    return Counter(word for source in sources for word in re.findall(r"\w+", source.text))
