@@ -43,7 +43,10 @@ DOMAIN = {
 }
 """Words that the chassis does not know. Its pool holds connections, its replicas are Kafka's, its
 commands are those of a command line; and it is a gateway that waits for replies."""
-NOT_DOMAIN = {"heartbeat_interval_ms": "an option of Kafka's consumers"}
+NOT_DOMAIN = {
+    "group_instance_id": "an option of Kafka's consumers",
+    "heartbeat_interval_ms": "an option of Kafka's consumers",
+}
 
 SERVICE_FILES = {
     *("__init__", "__main__", "app", "settings", "handlers", "rules", "store", "tables"),

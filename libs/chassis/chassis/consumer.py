@@ -12,17 +12,18 @@ from aiokafka.errors import KafkaError
 from chassis import faults, metrics
 from chassis.closing import close
 from chassis.deadletter import DeadLetterGuard
+from chassis.delivery import Delivery, Unopened
 from chassis.envelope import Envelope, Unreadable, header
 from chassis.health import Health
 from chassis.lag import MEASURE_SECONDS, Lag
-from chassis.lanes import Lane, Unopened
+from chassis.lanes import Lane
 from chassis.log import get_logger
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
 from chassis.producer import Producer
 from chassis.query import Connection
 from chassis.settings import RECONNECT_SECONDS, ServiceSettings
-from chassis.transaction import Delivery, Work
+from chassis.transaction import Work
 from spotkeeper_contracts import MESSAGES, Kind, Message, Topic
 
 log = get_logger()

@@ -14,6 +14,7 @@ import asyncpg
 
 from chassis import clock, faults, metrics
 from chassis.deadletter import INTERNAL, DeadLetterGuard, answer_to_unreadable, dead_letter
+from chassis.delivery import Delivery, Unopened
 from chassis.envelope import known_type
 from chassis.log import get_logger
 from chassis.outages import is_outage
@@ -21,30 +22,13 @@ from chassis.outbox import Outbox
 from chassis.producer import Producer
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
-from chassis.transaction import Delivery, Outcome, RefusedAfterWriting, Work
+from chassis.transaction import Outcome, RefusedAfterWriting, Work
 from spotkeeper_contracts import Refusal
 
 log = get_logger()
 T = TypeVar("T")
 
 LEFTOVERS_AT_ONCE = 500
-
-
-class Unopened:
-    """A record this service has nothing to do with, or (`error` says why) cannot open."""
-
-    def __init__(
-        self,
-        where: tuple[str, int, int],
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-        *,
-        error: str | None,
-    ) -> None:
-        self.topic, self.partition, self.offset = where
-        self.value = value
-        self.headers = headers
-        self.error = error
 
 
 class Lane:

@@ -12,8 +12,9 @@ from uuid import UUID
 import asyncpg
 
 from chassis import clock, faults, metrics
+from chassis.delivery import Delivery
 from chassis.envelope import Envelope, Record
-from chassis.inbox import Handled, Inbox, fingerprint
+from chassis.inbox import Handled, Inbox
 from chassis.log import get_logger
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
@@ -42,32 +43,6 @@ class RefusedAfterWriting(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.code}: {refusal.error}")
         self.refusal = refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as it came, and where it lay."""
-
-    envelope: Envelope
-    value: bytes
-    headers: Sequence[tuple[str, bytes]]
-    topic: str
-    partition: int
-    offset: int
-
-    @property
-    def remembered(self) -> bool:
-        """Whether the message is claimed and its answer kept."""
-        message = self.envelope.message
-        return not (isinstance(message, Request) and message.reads_only)
-
-    @property
-    def fingerprint(self) -> bytes:
-        """The digest of what is said, without the context that a repeat may differ in."""
-        message = self.envelope.message
-        if isinstance(message, Request) and message.context:
-            return fingerprint(message.model_dump_json(exclude=set(message.context)).encode())
-        return fingerprint(self.value)
 
 
 @dataclass(slots=True)
