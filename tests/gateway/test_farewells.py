@@ -3,10 +3,11 @@
 import pytest
 
 from spotkeeper_contracts.agents import AgentState, DeleteAgent, ShutDownAgent
+from spotkeeper_contracts.clients import DeleteClient
 from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.values import AgentStatus
 from tests.gateway.conftest import Tenant
-from tests.gateway.driver import Bus
+from tests.gateway.driver import ADMIN_TOKEN, Bus, GatewayProcess
 from tests.stack import eventually
 
 
@@ -42,3 +43,17 @@ async def test_no_goodbye_is_said_for_an_agent_that_came_back(
 ) -> None:
     await becomes(bus, tenant, revision=3, status=AgentStatus.ONLINE)
     assert await end(bus, tenant, method, revision=2) == []
+
+
+async def test_the_agents_of_a_deleted_client_say_goodbye(
+    bus: Bus, tenant: Tenant, gateway: GatewayProcess
+) -> None:
+    bus.owner.answers[DeleteClient] = lambda _: Done(revision=1)
+    async with gateway.client(ADMIN_TOKEN) as admin:
+        answer = await admin.delete(f"/api/admin/clients/{tenant.state.client_id}")
+    assert answer.status_code == 200
+
+    async def said() -> bool:
+        return [beat.status for beat in await bus.beats(tenant.agent.agent_id)] == ["stopping"]
+
+    await eventually(said, within_seconds=10)

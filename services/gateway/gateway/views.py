@@ -100,6 +100,11 @@ class Agents:
         """The agent as the view has it by now, if it has it."""
         return self._known.get(str(agent_id))
 
+    def of_client(self, client: str) -> list[KnownAgent]:
+        """All of a client's agents that the view has, the deleted ones left out."""
+        found = self._known.values()
+        return [one for one in found if one.client == client and not one.state.deleted]
+
     async def acting(
         self, agent: KnownAgent, instance_id: str | None, caller: Caller
     ) -> KnownAgent:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, StringConstraints
 from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, Asking, AskOnce, Cursor, Limit, Running
 from gateway.errors import NOT_FOUND
+from gateway.farewells import say_goodbye_of_client
 from gateway.routing import open_to, router
 from gateway.values import Done, Moment, with_example
 from spotkeeper_contracts import ids
@@ -169,9 +170,10 @@ async def list_clients(ask: Ask, cursor: Cursor = None, limit: Limit = 50) -> Cl
 
 @routes.delete("/api/admin/clients/{client_id}", operation_id="delete_client")
 @open_to(ADMINISTRATORS, NOT_FOUND)
-async def delete_client(client_id: ClientId, ask: Ask) -> Done:
+async def delete_client(client_id: ClientId, ask: Ask, gateway: Running) -> Done:
     """Delete a client: its tokens stop working and its agents are deleted."""
     await ask(DeleteClient(client_id=client_id))
+    say_goodbye_of_client(str(client_id), gateway)
     return Done()
 
 

@@ -21,11 +21,10 @@ from gateway.calls import (
     OwnAgent,
     Running,
 )
+from gateway.farewells import say_goodbye
 from gateway.headers import OF_CONFIG, config_headers
 from gateway.routing import open_to, router
-from gateway.running import Gateway
 from gateway.values import Done, with_example
-from gateway.views import KnownAgent
 from spotkeeper_contracts.agents import (
     AgentAnswer,
     AgentDetail,
@@ -35,7 +34,7 @@ from spotkeeper_contracts.agents import (
     ListAgents,
     ShutDownAgent,
 )
-from spotkeeper_contracts.presence import Beat, GetPresence, PresenceAnswer
+from spotkeeper_contracts.presence import GetPresence, PresenceAnswer
 from spotkeeper_contracts.values import AgentStatus, Region, Text, rfc3339
 
 routes = router("agents")
@@ -125,7 +124,7 @@ async def get_agent(agent: OwnAgent, ask: Ask, gateway: Running, out: Response) 
 async def delete_agent(agent: OwnAgent, ask: Ask, gateway: Running) -> Done:
     """Forget an agent, keeping its history; it is no longer watched, and later calls answer 410."""
     done = await ask(DeleteAgent(agent_id=agent.state.agent_id, client_id=agent.state.client_id))
-    await _say_goodbye(agent, done.revision, gateway)
+    await say_goodbye(agent, done.revision, gateway)
     return Done()
 
 
@@ -147,7 +146,7 @@ async def shut_down_agent(
             reason=None if body is None else body.reason,
         )
     )
-    await _say_goodbye(agent, done.revision, gateway)
+    await say_goodbye(agent, done.revision, gateway)
     return Done()
 
 
@@ -174,24 +173,3 @@ async def _with_presence(
     return [
         agent.model_copy(update={"last_heartbeat_at": heard[agent.agent_id]}) for agent in agents
     ]
-
-
-async def _say_goodbye(agent: KnownAgent, revision: int | None, gateway: Gateway) -> None:
-    """Append the last beat of an agent that ended at this revision, unless it came back since."""
-    now = gateway.agents.latest(agent)
-    has_ended = now.state.deleted or now.state.status is AgentStatus.STOPPING
-    if has_ended or not now.has_moved_on(revision):
-        await gateway.coalescer.append(_last_beat(now))
-
-
-def _last_beat(agent: KnownAgent) -> Beat:
-    state = agent.state
-    return Beat(
-        agent_id=str(state.agent_id),
-        client_id=agent.client,
-        status="stopping",
-        instance_id=state.instance_id,
-        current_mode=state.current_mode,
-        current_pool_id=state.current_pool_id,
-        agent_version=state.agent_version,
-    )
