@@ -79,6 +79,7 @@ OWN_FILES = {
         "door": "every request passes it before the framework",
         "errors": "every no of the HTTP contract in one list",
         "events": "the event stream",
+        "farewells": "the last beat of who ends",
         "headers": "response headers of the contract",
         "heads": "request headers in one pass",
         "heartbeats": "the hot path in front of the framework",
@@ -125,7 +126,6 @@ CALLED_BY_FRAMEWORKS = {
     "field_title_should_be_set": "pydantic's schema generator asks it",
     "handle_exit": "uvicorn calls it on a signal",
     "on_first_start": "Faust calls it",
-    "send_400_response": "uvicorn calls it when it cannot read a request",
     "settings_customise_sources": "pydantic asks it where settings come from",
 }
 """Names that stand where they are defined alone."""

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from chassis.delivery import Delivery
 from chassis.envelope import Envelope
-from chassis.transaction import Delivery
 from spotkeeper_contracts import Refusal, Request
 from tests.gateway.conftest import Tenant
 from tests.gateway.driver import Bus, new_agent
