@@ -235,7 +235,7 @@ def _new_app(settings: HeartbeatSettings) -> PresenceApp:
         broker_commit_interval=1.0,
         broker_max_poll_records=500,
         broker_session_timeout=settings.session_timeout_seconds,
-        consumer_group_instance_id=settings.member or "",
+        consumer_group_instance_id=settings.member,
         broker_heartbeat_interval=settings.session_timeout_seconds / 10,
         broker_rebalance_timeout=30,
         broker_request_timeout=40,
