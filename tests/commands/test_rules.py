@@ -271,7 +271,7 @@ def test_the_safest_pool_for_a_replica(
     ],
 )
 def test_where_an_instance_lies(changes: dict[str, Any], lies_in: str | None) -> None:
-    assert pools.pool_of(example(Instance, **changes)) == lies_in
+    assert example(Instance, **changes).spot_pool == lies_in
 
 
 @pytest.mark.parametrize(

@@ -177,11 +177,15 @@ class OneAgent:
         *,
         trigger: str = "automatic",
         at: datetime | None = None,
+        is_named: bool = True,
+        az: str = "us-east-1a",
         **fields: Any,
     ) -> None:
-        """Let a switch be completed, and the agent's state follow."""
+        """Let a switch be completed, and the agent's state follow; a report may name no pool."""
         old = self._instance(self.state.current_pool_id, self.state.instance_id)
-        new = self._instance(pool_id, f"i-{clock.new_id()}")
+        new = self._instance(pool_id, f"i-{clock.new_id()}", az=az)
+        if not is_named:
+            new = new.model_copy(update={"pool_id": None})
         await self.scene.handle(
             example(
                 SwitchCompleted,
@@ -208,9 +212,9 @@ class OneAgent:
         """What the last message made the service say, of one type."""
         return [message for message in self.scene.emitted if isinstance(message, kind)]
 
-    def _instance(self, pool_id: str | None, instance_id: str | None) -> Instance:
+    def _instance(self, pool_id: str | None, instance_id: str | None, **where: Any) -> Instance:
         mode = "ondemand" if pool_id is None else "spot"
-        return example(Instance, instance_id=instance_id, pool_id=pool_id, mode=mode)
+        return example(Instance, instance_id=instance_id, pool_id=pool_id, mode=mode, **where)
 
 
 def later(**span: float) -> None:

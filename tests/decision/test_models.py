@@ -238,3 +238,14 @@ async def test_promise_and_outcome_stand_side_by_side(decided: Scene) -> None:
     assert record.promised_savings_per_hour == pytest.approx(0.0006)
     assert record.realised_savings_per_hour == pytest.approx(0.0006)
     assert report.shadow == []
+
+
+async def test_a_switch_whose_report_names_no_pool_keeps_the_promise_of_its_zone(
+    decided: Scene,
+) -> None:
+    agent = OneAgent(decided)
+    await agent.decides({"t3.medium.us-east-1b": 0.0098})
+    await agent.switches("t3.medium.us-east-1b", is_named=False, az="us-east-1b")
+    report: Any = await decided.handle(example(GetModelReport))
+    assert [record.switches for record in report.active] == [1]
+    assert report.active[0].promised_savings_per_hour == pytest.approx(0.0006)

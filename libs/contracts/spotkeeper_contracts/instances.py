@@ -13,9 +13,11 @@ from spotkeeper_contracts.values import (
     InstanceType,
     Mode,
     PoolId,
+    PurchaseMode,
     Region,
     Text,
     Timestamp,
+    pool_name,
 )
 
 
@@ -51,6 +53,13 @@ class Instance(Value):
     az: AvailabilityZone
     region: Region
     ami_id: Text | None = None
+
+    @property
+    def spot_pool(self) -> str | None:
+        """The pool of a spot instance, the canonical one if it names none; None on demand."""
+        if self.mode is PurchaseMode.ONDEMAND:
+            return None
+        return self.pool_id or pool_name(self.instance_type, self.az)
 
 
 class InstanceToTerminate(Value):

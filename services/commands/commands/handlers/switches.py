@@ -9,7 +9,6 @@ from commands.handlers.found import agent_as_told
 from commands.handlers.orders import cancel_overtaken, finish
 from commands.handlers.settling import settle
 from commands.rules import savings
-from commands.rules.pools import pool_of
 from commands.rules.savings import Flow, Rate, Stay
 from commands.store import pools, queue, replicas
 from commands.store import switches as store
@@ -109,7 +108,7 @@ def _asked_for(row: Row, report: SwitchReport) -> bool:
     if report.command_id is not None:
         return bool(row["id"] == report.command_id)
     new = report.new_instance
-    there = new.mode is PurchaseMode.ONDEMAND or row["target_pool"] == pool_of(new)
+    there = new.mode is PurchaseMode.ONDEMAND or row["target_pool"] == new.spot_pool
     return bool(there and row["target_mode"] == new.mode)
 
 
@@ -119,7 +118,7 @@ async def _stays(rows: Sequence[Row], tx: Tx) -> list[Stay]:
         return []
     since: datetime = min(row["completed_at"] for row in rows)
     instances = (Instance(**row[end]) for row in rows for end in ("old_instance", "new_instance"))
-    wanted = {pool for pool in map(pool_of, instances) if pool is not None}
+    wanted = {one.spot_pool for one in instances if one.spot_pool is not None}
     client_id = rows[0]["client_id"]
     prices = await pools.prices(tx.db, client_id, sorted(wanted), since=since)
     standby = [
@@ -141,7 +140,7 @@ def _stay(
     settled_at = savings.settled_at(row["ended_at"], row["old_gone_at"])
 
     def rate(instance: Instance, reported: float | None) -> Rate:
-        pool = pool_of(instance)
+        pool = instance.spot_pool
         if pool is None:
             return [(completed_at, pricing.on_demand)]
         return savings.rate_since(completed_at, reported, prices[pool], until=settled_at)

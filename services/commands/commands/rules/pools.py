@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from spotkeeper_contracts.agents import AgentState
-from spotkeeper_contracts.instances import Instance
-from spotkeeper_contracts.values import PurchaseMode, pool_name
+from spotkeeper_contracts.values import pool_name
 
 ZONE_LETTERS = "abc"
 """Nearly every region has zones with these letters."""
@@ -20,13 +19,6 @@ class Pool:
     az: str
     risk_1h: float | None = None
     price_usd_per_hour: float | None = None
-
-
-def pool_of(instance: Instance) -> str | None:
-    """The pool of a spot instance, the canonical one if it names none; on-demand lies in none."""
-    if instance.mode is PurchaseMode.ONDEMAND:
-        return None
-    return instance.pool_id or pool_name(instance.instance_type, instance.az)
 
 
 def safest_pool(

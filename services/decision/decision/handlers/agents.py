@@ -60,7 +60,7 @@ async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:
     kind = await _kind_of(event, agent, tx)
     decision = None
     if event.trigger is Trigger.AUTOMATIC:
-        decision = await decisions.last_to(tx.db, agent.id, _pool_of(new), before=event.at)
+        decision = await decisions.last_to(tx.db, agent.id, new.spot_pool, before=event.at)
     pricing = event.pricing
     before, after = (
         _price(old, pricing.old_spot, pricing.on_demand),
@@ -123,10 +123,6 @@ async def _note(
         at=at,
     )
     await pools.rate_soon(tx.db, agent.client_id, [group], at=tx.now)
-
-
-def _pool_of(instance: Instance) -> str | None:
-    return instance.pool_id if instance.mode is PurchaseMode.SPOT else None
 
 
 def _price(instance: Instance, spot: float | None, ondemand: float | None) -> float | None:
