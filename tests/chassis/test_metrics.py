@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
+import pytest
+
+from chassis.consumer import PART as CONSUMER
+from chassis.consumer import Consumer
 from chassis.envelope import Envelope, partition_for
-from spotkeeper.embedded.child import free_port
+from chassis.health import Health
+from chassis.settings import ServiceSettings
+from spotkeeper.embedded.child import HOST, free_port
 from spotkeeper_contracts import PARTITIONS
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.presence import AgentCameOnline, AgentWentOffline
 from spotkeeper_contracts.topics import REGISTRY_REQUESTS
 from tests.chassis.conftest import Bus
+from tests.chassis.counter import service
 from tests.stack import eventually, metric
 
 NewKey = Callable[[], UUID]
@@ -37,6 +44,31 @@ async def test_a_lane_that_is_stuck_from_its_start_is_behind(bus: Bus, new_key: 
             await eventually(lambda: lag_is(port, wanted), within_seconds=30)
             await counted_elsewhere.rollback()
             assert await asyncio.gather(*told) == [1, 2, 3]
+
+
+async def test_who_has_found_no_broker_has_nothing_to_measure(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.consumer.MEASURE_SECONDS", 0.01)
+    settings = ServiceSettings(kafka_bootstrap_servers=f"{HOST}:{free_port()}")
+    work, _, outbox = service.work(settings)
+    health, stopping = Health(CONSUMER), asyncio.Event()
+    consumer = Consumer(
+        service.name,
+        service.topics,
+        service.handlers,
+        settings,
+        work,
+        outbox,
+        pool=bus.db,
+        producer=bus.producer,
+        health=health,
+    )
+    running = asyncio.create_task(consumer.run(stopping))
+    await asyncio.wait([running], timeout=0.5)
+    assert not running.done()
+    stopping.set()
+    await asyncio.wait_for(running, 15)
 
 
 async def test_a_partition_is_told_of_by_the_process_that_has_it(bus: Bus) -> None:

@@ -33,6 +33,7 @@ ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
 OTHER = {"X-Instance-Id": "i-other"}
 CHANGES = [
     ("POST", "/cleanup-report", {}),
+    ("POST", "/shutdown", {}),
     ("POST", "/rebalance-recommendation", {}),
     ("POST", "/rebalance-recommendation", {"instance_id": "i-other"}),
     ("POST", "/termination-imminent", NOTICE),
@@ -95,11 +96,12 @@ async def test_with_a_key_it_is_the_owner_who_refuses_for_it_may_know_an_earlier
     bus.owner.answers[ListReplicas] = lambda _: ReplicaList(replicas=[replica], total=1)
     bus.owner.answers[Request] = lambda _: Refusal(code="EARLIER", error="As before", status=418)
     place, body = place_and_body
-    headers = {**OTHER, "Idempotency-Key": "one"}
-    answer = await tenant.http.post(tenant.path + place, json=body, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (418, "EARLIER")
+    for other in (OTHER, {"X-Instance-Id": ""}):
+        headers = {**other, "Idempotency-Key": "one"}
+        answer = await tenant.http.post(tenant.path + place, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (418, "EARLIER")
     kept = [one.refusal for one in bus.owner.asked if type(one.message) not in bus.owner.answers]
-    assert [refusal and refusal.code for refusal in kept] == [code]
+    assert [refusal and refusal.code for refusal in kept] == [code, code]
 
 
 async def test_a_body_that_cannot_be_sent_does_not_hide_that_the_caller_is_fenced(

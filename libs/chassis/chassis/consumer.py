@@ -269,6 +269,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _measure(self) -> None:
         """Measure from the end of the log: a partition that is held back hears of nothing new."""
+        if not self._handled:
+            return
         ends = await self._kafka.end_offsets(list(self._handled))
         unread = [partition for partition, offset in self._handled.items() if offset is None]
         begins = {partition: await self._kafka.position(partition) for partition in unread}

@@ -142,7 +142,8 @@ async def shut_down_agent(
         ShutDownAgent(
             agent_id=agent.state.agent_id,
             client_id=agent.state.client_id,
-            instance_id=x_instance_id,
+            # The registry fences whom the view takes for the primary; others are refused already.
+            instance_id=None if ask.refused else x_instance_id,
             reason=None if body is None else body.reason,
         )
     )
