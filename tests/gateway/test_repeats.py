@@ -7,6 +7,7 @@ import pytest
 from chassis.delivery import Delivery
 from chassis.envelope import Envelope
 from spotkeeper_contracts import Refusal, Request
+from spotkeeper_contracts.agents import HeartbeatKept, KeepHeartbeat
 from tests.gateway.conftest import Tenant
 from tests.gateway.driver import Bus, new_agent
 from tests.stack import eventually
@@ -87,3 +88,39 @@ async def test_a_key_is_of_one_agent_however_its_id_is_written(bus: Bus, tenant:
 def _spellings(tenant: Tenant) -> tuple[str, str]:
     id = str(tenant.agent.agent_id)
     return id, id.upper().replace("-", "%2D")
+
+
+BEAT = {"status": "online"}
+
+
+async def test_a_heartbeat_with_a_key_gets_the_answer_that_the_registry_keeps(
+    bus: Bus, tenant: Tenant
+) -> None:
+    bus.owner.answers[KeepHeartbeat] = lambda _: HeartbeatKept(
+        commands_pending=True, config_version=77
+    )
+    place = f"{tenant.path}/heartbeat"
+    answer = await tenant.http.post(place, json=BEAT, headers=KEY)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"success": True, "commands_pending": True, "config_version": 77},
+    )
+    assert len(await bus.beats(tenant.agent.agent_id)) == 1
+    assert (await tenant.http.post(place, json=BEAT)).json()["config_version"] != 77
+    assert len(bus.owner.asked) == 1, "without a key nobody is asked"
+
+
+async def test_a_heartbeat_with_a_key_is_answered_while_the_registry_is_silent(
+    bus: Bus, tenant: Tenant
+) -> None:
+    answer = await tenant.http.post(f"{tenant.path}/heartbeat", json=BEAT, headers=KEY)
+    version = tenant.agent.config.config_version
+    assert (answer.status_code, answer.json()["config_version"]) == (200, version)
+
+
+async def test_only_what_a_heartbeat_says_makes_it_another(bus: Bus, tenant: Tenant) -> None:
+    place = f"{tenant.path}/heartbeat"
+    primary = {"X-Instance-Id": str(tenant.agent.instance_id)}
+    assert not told_apart(await asked(bus, tenant, (place, BEAT, {}), (place, BEAT, primary)))
+    degraded = {"status": "degraded"}
+    assert told_apart(await asked(bus, tenant, (place, BEAT, {}), (place, degraded, {})))

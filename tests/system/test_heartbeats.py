@@ -223,6 +223,24 @@ async def test_an_unknown_agent_is_404_on_the_fast_path_too(system: System) -> N
         assert (answer.status_code, answer.json()) == (404, {"error": "Agent not found"})
 
 
+async def test_a_heartbeat_sent_again_under_its_key_gets_its_answer(system: System) -> None:
+    agent, key = await system.register(), {"Idempotency-Key": "beat"}
+    body = {"status": "online", "agent_version": "4.1.0"}
+    first = await agent.post("heartbeat", body, headers=key)
+    assert (first.status_code, list(first.json())) == (
+        200,
+        ["success", "commands_pending", "config_version"],
+    )
+    changed = await system.http.patch(f"{agent.path}/config", json={"risk_threshold": 0.25})
+    assert changed.status_code == 200
+    again = await agent.post("heartbeat", body, headers=key)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["X-Config-Version"] == "2"
+    other = await agent.post("heartbeat", {"status": "degraded"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "IDEMPOTENCY_MISMATCH")
+    assert (await agent.post("heartbeat", body)).json()["config_version"] == 2
+
+
 async def test_a_goodbye_sent_again_does_not_stop_the_agent_that_came_back(system: System) -> None:
     agent, key = await system.register(), {"Idempotency-Key": "goodbye"}
     first = await agent.post("shutdown", {"reason": "updating"}, headers=key)

@@ -150,6 +150,25 @@ class DeleteAgent(Request, topic=REGISTRY_REQUESTS, reply=Done):
     client_id: UUID
 
 
+class HeartbeatKept(Reply):
+    """The answer of a heartbeat, as it was given the first time."""
+
+    commands_pending: bool
+    config_version: int
+
+
+class KeepHeartbeat(Request, topic=REGISTRY_REQUESTS, reply=HeartbeatKept):
+    """Keep the answer of a heartbeat that may come again under its key; the beat went its way."""
+
+    context: ClassVar[frozenset[str]] = frozenset({"commands_pending", "config_version"})
+
+    agent_id: UUID
+    client_id: UUID
+    body_sha256: Text
+    commands_pending: bool
+    config_version: int
+
+
 class ShutDownAgent(Request, topic=REGISTRY_REQUESTS, reply=Done):
     """The agent says goodbye: it stops and is no longer watched."""
 

@@ -25,6 +25,7 @@ class Head:
     chunked: bool = False
     instance_id: str | None = None
     traceparent: str | None = None
+    has_key: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -63,6 +64,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
                 head.chunked = True
             case b"x-instance-id":
                 head.instance_id = value.decode("latin-1")
+            case b"idempotency-key":
+                head.has_key = True
             case b"x-request-id" if _PLAIN_ID.fullmatch(value):
                 head.request_id = value
             case b"traceparent" if _TRACEPARENT.fullmatch(value):

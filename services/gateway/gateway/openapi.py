@@ -18,7 +18,7 @@ DESCRIPTION = """The control plane for fleets of agents on AWS spot instances.
 
 Every call under `/api` bears a token. Errors have one shape: `error`, with `code` or `details`.
 Each response carries `X-Request-ID`; `429`, `503` and `504` carry `Retry-After`.
-A POST that changes something, save a heartbeat, may carry an `Idempotency-Key`: for 24 hours at
+A POST that changes something may carry an `Idempotency-Key`: for 24 hours at
 least, a repeat at the same path gets the stored answer, and another body there a 409. A call may
 name the instance it comes from in `X-Instance-Id`: if that is not the agent's primary, a read
 answers with `X-Outcome: not-primary` and a change is refused.

@@ -6,6 +6,7 @@ from chassis.transaction import Handler
 from registry.handlers.agents import (
     delete_agent,
     get_agent,
+    keep_heartbeat,
     list_agents,
     list_events,
     shut_down_agent,
@@ -32,6 +33,7 @@ from spotkeeper_contracts import Message
 from spotkeeper_contracts.agents import (
     DeleteAgent,
     GetAgent,
+    KeepHeartbeat,
     ListAgents,
     ListEvents,
     RegisterAgent,
@@ -66,6 +68,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     ListAgents: list_agents,
     DeleteAgent: delete_agent,
     ShutDownAgent: shut_down_agent,
+    KeepHeartbeat: keep_heartbeat,
     ListEvents: list_events,
     ChangeConfig: change_config,
     RollbackConfig: rollback_config,

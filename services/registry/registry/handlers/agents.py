@@ -16,6 +16,8 @@ from spotkeeper_contracts.agents import (
     DeleteAgent,
     EventPage,
     GetAgent,
+    HeartbeatKept,
+    KeepHeartbeat,
     ListAgents,
     ListEvents,
     ShutDownAgent,
@@ -75,6 +77,13 @@ async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
         )
     )
     return Done(revision=publish_state(agent, tx))
+
+
+async def keep_heartbeat(request: KeepHeartbeat, tx: Tx) -> HeartbeatKept:
+    """Keep what the gateway answers to a heartbeat: the inbox gives it again to a repeat."""
+    return HeartbeatKept(
+        commands_pending=request.commands_pending, config_version=request.config_version
+    )
 
 
 async def list_events(request: ListEvents, tx: Tx) -> EventPage:
