@@ -1,8 +1,10 @@
 """The prior: the advisor's bands as rates, and what stands in where there is no band."""
 
 import pytest
+from pydantic import ValidationError
 
 from decision.prior import Advisor, PriorRates, advisor_of
+from decision.settings import DecisionSettings
 
 FEED = {
     "spot_advisor": {
@@ -77,3 +79,12 @@ def test_the_rates_are_configuration() -> None:
 def test_another_file_is_refused(feed: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         advisor_of(feed)
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", '"NaN"'])
+def test_a_rate_that_nothing_can_be_divided_by_is_refused(
+    rate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTKEEPER_PRIOR_BANDS", f"[{rate}, 1e-4, 2e-4, 3e-4, 1e-2]")
+    with pytest.raises(ValidationError):
+        DecisionSettings()

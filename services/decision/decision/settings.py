@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -54,7 +55,7 @@ class DecisionSettings(ServiceSettings):
     exit_factor: float = Field(
         1.33, ge=1, description="A pool is left when its risk is above the threshold times this."
     )
-    prior_bands: tuple[float, ...] = Field(
+    prior_bands: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
         PriorRates().bands,
         min_length=5,
         max_length=5,
