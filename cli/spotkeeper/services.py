@@ -132,13 +132,13 @@ def _environment(name: str, around: Surroundings, **more: str) -> dict[str, str]
         "SPOTKEEPER_KAFKA_BOOTSTRAP_SERVERS": around.kafka,
         "SPOTKEEPER_LOG_LEVEL": os.environ.get("SPOTKEEPER_LOG_LEVEL", "info"),
         "SPOTKEEPER_DEMO_TOKEN": around.client_token,
-        # There is one process of each service, and it is started again at once if it dies.
-        "SPOTKEEPER_MEMBER": name,
         **more,
     }
     if name == GATEWAY:
         told["SPOTKEEPER_PORT"] = str(around.gateway_port)
         told["SPOTKEEPER_ADMIN_TOKEN"] = around.admin_token
     else:
+        # There is one process of each, and it is started again at once if it dies.
+        told["SPOTKEEPER_MEMBER"] = name
         told["SPOTKEEPER_DSN"] = around.dsns[name]
     return {**os.environ, **told}

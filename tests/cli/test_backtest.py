@@ -4,7 +4,6 @@ import json
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,19 +21,6 @@ from tests.cli.replay import Replay
 
 DAY, HOUR, TEN_MINUTES = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
 IN_POOLS = [f"m5.large|m5.large.{zone}" for zone in ZONES]
-
-
-@pytest.fixture
-def calm(tmp_path: Path) -> Market:
-    """Prices alone, over five days."""
-    return Market(tmp_path)
-
-
-@pytest.fixture
-def torn(tmp_path: Path) -> Market:
-    """Three pools that come and go, over three days."""
-    prices, trace = wandering_prices("p3.2xlarge"), trace_rows("p3.2xlarge")
-    return Market(tmp_path, prices=prices, trace=trace, end=(START + 3 * DAY).isoformat())
 
 
 def test_a_back_test_of_prices_keeps_every_rule_and_reports_what_it_cost(calm: Market) -> None:

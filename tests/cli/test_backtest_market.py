@@ -1,7 +1,6 @@
 """What a back-test makes of recordings: who takes part, and what a pool's state and price are."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,24 +11,10 @@ from tests.cli.recordings import (
     Market,
     Row,
     price_row,
-    trace_rows,
     wandering_prices,
 )
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-
-
-@pytest.fixture
-def calm(tmp_path: Path) -> Market:
-    """Prices alone, over five days."""
-    return Market(tmp_path)
-
-
-@pytest.fixture
-def torn(tmp_path: Path) -> Market:
-    """Three pools that come and go, over three days."""
-    prices, trace = wandering_prices("p3.2xlarge"), trace_rows("p3.2xlarge")
-    return Market(tmp_path, prices=prices, trace=trace, end=(START + 3 * DAY).isoformat())
 
 
 def spike(at: datetime) -> list[Row]:

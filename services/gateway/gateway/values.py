@@ -99,7 +99,8 @@ def _storable(given: dict[str, Any]) -> dict[str, Any]:
             raise PydanticCustomError("json_number", "Numbers must be finite")
         if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
             raise PydanticCustomError("json_text", "Texts must be Unicode without NUL")
-    return {name: _in_order(given[name]) for name in sorted(given)}
+    ordered: dict[str, Any] = _in_order(given)
+    return ordered
 
 
 def _in_order(value: Any) -> Any:

@@ -184,7 +184,8 @@ async def _promoted(row: Row, instance_id: str | None, tx: Tx) -> Row:
 
     One that was given another instance meanwhile leaves that behind.
     """
-    if row["instance_id"] != instance_id and row["status"] not in standby.ENDED:
+    is_other = row["instance_id"] not in (None, instance_id)
+    if is_other and row["status"] not in standby.ENDED:
         tx.emit(await retirement(row, tx))
     status = ReplicaStatus.PROMOTED.value
     return await change_replica(row, tx, status=status, instance_id=instance_id, error=None)
