@@ -9,8 +9,9 @@ from importlib.util import find_spec
 
 import httpx
 
-from spotkeeper.embedded.child import HOST, Child, free_port
+from spotkeeper.embedded.child import HOST, Child, Command, Process, free_port
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.forks import ForkServer
 from spotkeeper.embedded.roles import SERVICES
 from spotkeeper.folder import DataFolder
 
@@ -26,6 +27,7 @@ class Surroundings:
     """What all processes share."""
 
     folder: DataFolder
+    forks: ForkServer
     kafka: str
     dsns: Mapping[str, str]
     gateway_port: int
@@ -38,16 +40,25 @@ class Surroundings:
         return f"http://{HOST}:{self.gateway_port}"
 
 
-class Service(Child):
+class Run(Child):
+    """`python -m <service> <words>` as a process, forked off what all services share."""
+
+    def __init__(self, service: str, *words: str, around: Surroundings, **told: str) -> None:
+        name, log = " ".join([service, *words]), "-".join([service, *words])
+        super().__init__(name, log=around.folder.log(log))
+        self._forks = around.forks
+        self._program = (service, *words)
+        self._told = _environment(service, around, **told)
+
+    async def _launch(self) -> Process:
+        return await self._forks.fork(*self._program, log=self.log, environment=self._told)
+
+
+class Service(Run):
     """One service as a process, which says by itself when it is ready."""
 
     def __init__(self, name: str, around: Surroundings, *, operations_port: int) -> None:
-        super().__init__(
-            name,
-            [sys.executable, "-m", name],
-            log=around.folder.log(name),
-            environment=_environment(name, around, SPOTKEEPER_OPERATIONS_PORT=str(operations_port)),
-        )
+        super().__init__(name, around=around, SPOTKEEPER_OPERATIONS_PORT=str(operations_port))
         self.operations = f"{HOST}:{operations_port}"
 
     async def until_ready(self) -> None:
@@ -99,12 +110,7 @@ async def all_done(works: Sequence[Awaitable[None]]) -> None:
 
 async def run_once(name: str, word: str, around: Surroundings) -> None:
     """Run `python -m <service> <word>` to its end; raises `StackError` if that fails."""
-    child = Child(
-        f"{name} {word}",
-        [sys.executable, "-m", name, word],
-        log=around.folder.log(f"{name}-{word}"),
-        environment=_environment(name, around),
-    )
+    child = Run(name, word, around=around)
     try:
         await child.start()
         if await child.ended() != 0:
@@ -115,7 +121,7 @@ async def run_once(name: str, word: str, around: Surroundings) -> None:
 
 def simulator(around: Surroundings, agents: int) -> Child:
     """The simulated fleet."""
-    return Child(
+    return Command(
         SIMULATOR,
         [
             *(sys.executable, "-m", "spotkeeper_agent", "simulate", "--agents", str(agents)),

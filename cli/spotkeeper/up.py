@@ -14,6 +14,7 @@ from typing import Any
 from chassis import clock
 from spotkeeper.embedded.child import claim, free_port
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.forks import ForkServer
 from spotkeeper.embedded.kafka import Kafka
 from spotkeeper.embedded.postgres import Postgres
 from spotkeeper.embedded.roles import SERVICES, create_database
@@ -95,6 +96,7 @@ async def _run(options: Options, screen: Screen) -> None:
         backends = await _backends(folder, screen.tell)
         around = Surroundings(
             folder=folder,
+            forks=ForkServer(log=folder.log("forkserver")),
             kafka=backends.kafka,
             dsns=backends.dsns,
             gateway_port=options.port,
@@ -103,6 +105,7 @@ async def _run(options: Options, screen: Screen) -> None:
         )
         services = all_services(around)
         exits.push_async_callback(_stop, backends.ours)
+        exits.push_async_callback(around.forks.stop)
         exits.push_async_callback(_stop, services)
         await _start(backends, services, Preparation(around), screen.tell)
         parts: list[Part] = [*backends.ours, *services]

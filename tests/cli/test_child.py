@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spotkeeper.embedded.child import LOWEST_PORT, Child, free_port
+from spotkeeper.embedded.child import LOWEST_PORT, Child, Command, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.supervisor import keep_running
 from tests.stack import eventually
@@ -16,10 +16,10 @@ from tests.stack import eventually
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from spotkeeper.embedded.child import LOWEST_PORT, Child, free_port
+from spotkeeper.embedded.child import LOWEST_PORT, Child, Command, free_port
 
 async def main():
-    child = Child("child", ["sleep", "600"], log=Path(sys.argv[1]))
+    child = Command("child", ["sleep", "600"], log=Path(sys.argv[1]))
     await child.start()
     print(child.pid, flush=True)
     await child.ended()
@@ -38,7 +38,7 @@ def lives(pid: int) -> bool:
 
 
 def child(tmp_path: Path, *command: str) -> Child:
-    return Child("child", command, log=tmp_path / "child.log")
+    return Command("child", command, log=tmp_path / "child.log")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")

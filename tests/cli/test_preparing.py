@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spotkeeper import preparing
+from spotkeeper.embedded.forks import ForkServer
 from spotkeeper.folder import DataFolder
 from spotkeeper.preparing import Preparation
 from spotkeeper.services import Surroundings
@@ -14,7 +15,9 @@ from spotkeeper.services import Surroundings
 @pytest.fixture
 def around(tmp_path: Path) -> Surroundings:
     folder = DataFolder(tmp_path)
-    return Surroundings(folder, "127.0.0.1:1", {}, 5000, "admin", "client-token")
+    return Surroundings(
+        folder, ForkServer(log=tmp_path), "127.0.0.1:1", {}, 5000, "admin", "client-token"
+    )
 
 
 async def test_what_was_prepared_once_stays_so_until_something_changes(

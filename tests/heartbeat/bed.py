@@ -21,7 +21,7 @@ from chassis.migrations import migrate
 from chassis.producer import BusUnavailable, Producer
 from chassis.topics import create_topics
 from heartbeat.app import service
-from spotkeeper.embedded.child import Child, free_port
+from spotkeeper.embedded.child import Command, free_port
 from spotkeeper_contracts import PARTITIONS, TOPICS, Message
 from spotkeeper_contracts.presence import (
     HEARTBEATS_TYPE,
@@ -128,7 +128,7 @@ class Worker:
             "revoke_seconds": 2,
             **settings,
         }
-        self._child = Child(
+        self._child = Command(
             "heartbeat",
             [sys.executable, "-m", "heartbeat"],
             log=log,

@@ -68,14 +68,11 @@ class System:
 
     def pid(self, name: str) -> int:
         """The process id that a service, the broker or the database has now."""
-        word = {"kafka": b"kafka.Kafka", "postgres": b"/postgres"}.get(name, f"-m\0{name}".encode())
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-                if int(parent) == self.process.pid and word in (folder / "cmdline").read_bytes():
-                    return int(folder.name)
-            except OSError:
-                continue  # It ended while we looked.
+        word = {"kafka": "kafka.Kafka", "postgres": "/postgres"}.get(name, f"-m {name}")
+        for pid, (parent, command) in (processes := _processes()).items():
+            grandparent, _ = processes.get(parent, (0, ""))  # Services are forks of a child.
+            if self.process.pid in (parent, grandparent) and word in command:
+                return pid
         raise AssertionError(f"{name} does not run")
 
     def kill(self, name: str) -> None:
@@ -254,3 +251,16 @@ async def running_system(
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
             await asyncio.wait_for(process.wait(), 60)
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """All processes: the parent and the command line of each."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue  # It ended while we looked.
+        found[int(folder.name)] = (parent, command)
+    return found

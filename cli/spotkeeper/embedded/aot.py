@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from spotkeeper.embedded.artifacts import LOCK, Tell, cache_folder
-from spotkeeper.embedded.child import Child
+from spotkeeper.embedded.child import Command
 from spotkeeper.embedded.errors import StackError
 
 Rehearse = Callable[[Sequence[str]], Awaitable[None]]
@@ -56,7 +56,7 @@ async def _make(cache: Path, run: Sequence[str], rehearse: Rehearse, *, log: Pat
         recording, made = Path(folder, "recording"), Path(folder, "cache")
         await rehearse(["-XX:AOTMode=record", f"-XX:AOTConfiguration={recording}"])
         flags = ["-XX:AOTMode=create", f"-XX:AOTConfiguration={recording}", f"-XX:AOTCache={made}"]
-        child = Child("Kafka's AOT cache", [*run, *flags], log=log)
+        child = Command("Kafka's AOT cache", [*run, *flags], log=log)
         try:
             await child.start()
             if await child.ended() != 0:

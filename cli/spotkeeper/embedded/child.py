@@ -8,9 +8,11 @@ import signal
 import socket
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from spotkeeper.embedded.errors import StackError
 
@@ -39,26 +41,32 @@ class Account:
         return cls(os.getuid(), os.getgid())
 
 
-class Child:
+class Process(Protocol):
+    """What `Child` needs of a process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for its end and return its exit status."""
+
+
+class Child(ABC):
     """One process; it may be started again after it has ended."""
 
-    def __init__(
-        self,
-        name: str,
-        command: Sequence[str | Path],
-        *,
-        log: Path,
-        environment: Mapping[str, str] | None = None,
-        directory: Path | None = None,
-        account: Account | None = None,
-    ) -> None:
+    def __init__(self, name: str, *, log: Path) -> None:
         self.name = name
         self.log = log
-        self._command = [str(word) for word in command]
-        self._environment = environment
-        self._directory = directory
-        self._account = account or Account.ours()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
+
+    @abstractmethod
+    async def _launch(self) -> Process:
+        """Start it in a process group of its own; what it prints is appended to its log."""
 
     @property
     def pid(self) -> int:
@@ -72,21 +80,10 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Start it; what it prints is appended to its log."""
+        """Start it."""
         assert not self.running, f"{self.name} runs already"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        account = self._account
-        launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid())]
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(*launch, str(account.uid), str(account.gid), *self._command),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                cwd=self._directory,
-                start_new_session=True,
-            )
+        self._process = await self._launch()
 
     async def until(self, ready: Callable[[], Awaitable[bool]], *, within_seconds: float) -> None:
         """Wait until `ready` says so; raises `StackError` if it ends before or takes longer."""
@@ -136,6 +133,42 @@ class Child:
             os.kill(self.pid, word)
         except ProcessLookupError:
             pass  # It has just ended by itself.
+
+
+class Command(Child):
+    """A program with its arguments."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        account: Account | None = None,
+        stdin: int = asyncio.subprocess.DEVNULL,
+    ) -> None:
+        super().__init__(name, log=log)
+        self._command = [str(word) for word in command]
+        self._environment = environment
+        self._directory = directory
+        self._account = account or Account.ours()
+        self._stdin = stdin
+
+    async def _launch(self) -> Process:
+        account = self._account
+        launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid())]
+        with self.log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *(*launch, str(account.uid), str(account.gid), *self._command),
+                stdin=self._stdin,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=self._directory,
+                start_new_session=True,
+            )
 
 
 def is_free(port: int) -> bool:

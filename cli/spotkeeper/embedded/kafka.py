@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from chassis import clock
 from spotkeeper.embedded.aot import aot_flags, pass_a_record
 from spotkeeper.embedded.artifacts import LOCK, Tell, fetch
-from spotkeeper.embedded.child import HOST, Child, accepts, claim, free_port
+from spotkeeper.embedded.child import HOST, Child, Command, accepts, claim, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.embedded.java import bundled_release, find_java
 
@@ -97,7 +97,7 @@ class Kafka:
         if not (self._data_dir / "log" / "meta.properties").exists():
             await self._format(run, properties)
         command = [*run, *self._flags, "kafka.Kafka", str(properties)]
-        self._child = Child("Kafka", command, log=self._log)
+        self._child = Command("Kafka", command, log=self._log)
         await self._child.start()
         await self._child.until(self._answers, within_seconds=START_SECONDS)
 
@@ -136,7 +136,7 @@ class Kafka:
     async def _format(self, run: list[str], properties: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(clock.new_id().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id]
-        child = Child("Kafka's formatting", [*run, *tool, "-c", str(properties)], log=self._log)
+        child = Command("Kafka's formatting", [*run, *tool, "-c", str(properties)], log=self._log)
         await child.start()
         if await child.ended() != 0:
             raise StackError(f"Kafka's data directory cannot be made: {child.last_words()}")

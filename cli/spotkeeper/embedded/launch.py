@@ -14,18 +14,23 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Take the account, ask for the parent's fate, and become the program."""
+    """Take the account, tie ourselves to the parent, and become the program."""
     parent, uid, gid = (int(argument) for argument in sys.argv[1:4])
     command = sys.argv[4:]
     if uid != os.getuid():
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":  # After setuid, which forgets it.
+    die_with(parent)  # After setuid, which forgets it.
+    os.execvp(command[0], command)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to kill us when our parent dies; exits if it has."""
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("the parent has gone")
-    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

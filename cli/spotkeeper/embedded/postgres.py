@@ -11,7 +11,7 @@ from typing import Self
 import asyncpg
 
 from spotkeeper.embedded import unprivileged
-from spotkeeper.embedded.child import HOST, Child, claim, free_port
+from spotkeeper.embedded.child import HOST, Child, Command, claim, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.embedded.roles import DATABASE, Passwords, create_database
 
@@ -125,7 +125,7 @@ class Postgres:
         unfinished.rename(self.cluster)
 
     def _process(self, name: str, command: list[str | Path], *, cluster: Path) -> Child:
-        return Child(
+        return Command(
             name,
             [*command, "-D", unprivileged.as_seen_inside(cluster)],
             log=self._log,

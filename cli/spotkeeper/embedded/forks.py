@@ -1,0 +1,100 @@
+"""Starts Python programs as forks of a process that has loaded what they share (`forkserver`)."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from spotkeeper.embedded.child import Child, Command
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.forkserver import Program
+
+STOP_SECONDS = 5.0
+
+
+class Fork:
+    """The process of one program; what `Child` needs of a process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = asyncio.Event()
+
+    async def wait(self) -> int:
+        """Wait for its end and return its exit status, negative for a signal."""
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def end(self, status: int) -> None:
+        """Note that it has ended."""
+        self.returncode = status
+        self._ended.set()
+
+
+class ForkServer:
+    """The process that forks; it starts with the first fork, and anew after it was killed."""
+
+    def __init__(self, *, log: Path) -> None:
+        self._log = log
+        self._child: Child | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._forks: dict[int, Fork] = {}
+        self._asked: asyncio.Future[Fork] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def fork(
+        self, module: str, *words: str, log: Path, environment: Mapping[str, str]
+    ) -> Fork:
+        """Start `python -m <module> <words>`; raises `StackError`."""
+        program = Program(module, list(words), str(log), dict(environment))
+        async with self._one_at_a_time:
+            if self._listening is None or self._listening.done():
+                await self._start()
+            assert self._writer is not None
+            self._asked = asyncio.get_running_loop().create_future()
+            self._writer.write(program.to_line())
+            return await self._asked
+
+    async def stop(self) -> None:
+        """End it, after its forks have ended; on Linux it takes with it those that have not."""
+        if self._child is None or self._writer is None or self._listening is None:
+            return
+        self._writer.close()
+        await self._child.stop(within_seconds=STOP_SECONDS)
+        await self._listening
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            program = [sys.executable, "-m", "spotkeeper.embedded.forkserver"]
+            self._child = Command("the fork server", program, log=self._log, stdin=theirs.fileno())
+            await self._child.start()
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._listening = asyncio.create_task(self._listen(reader, self._child))
+
+    async def _listen(self, reader: asyncio.StreamReader, child: Child) -> None:
+        """Take its news until it ends, and with it all that it has forked."""
+        try:
+            while line := await reader.readline():
+                news = json.loads(line)
+                if "forked" in news:
+                    fork = self._forks[news["forked"]] = Fork(news["forked"])
+                    assert self._asked is not None
+                    self._asked.set_result(fork)
+                else:
+                    self._forks.pop(news["ended"]).end(news["status"])
+        except ConnectionError:
+            pass  # It was killed while we wrote.
+        if self._writer is not None:
+            self._writer.close()
+        for fork in self._forks.values():
+            fork.end(-signal.SIGKILL)
+        self._forks.clear()
+        if self._asked is not None and not self._asked.done():
+            await child.ended()
+            self._asked.set_exception(StackError(f"{child.name} ended: {child.last_words()}"))
