@@ -101,6 +101,18 @@ async def test_forks_that_are_asked_for_at_once_are_each_their_own(
     assert all(f"['{n}']" in run.log.read_text() for n, run in enumerate(runs))
 
 
+async def test_a_start_that_is_given_up_hinders_no_other(forks: ForkServer, tmp_path: Path) -> None:
+    run = Run(forks, "teller", log=tmp_path / "log")
+    await run.start()
+    given_up = asyncio.create_task(Run(forks, "parent", log=tmp_path / "given-up").start())
+    await asyncio.wait([given_up], timeout=0)  # It has asked.
+    given_up.cancel()
+    assert await run.ended() == 7
+    await run.start()
+    assert await run.ended() == 7
+    await asyncio.gather(given_up, return_exceptions=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
 async def test_a_server_that_was_killed_takes_its_forks_with_it_and_comes_back(
     forks: ForkServer, tmp_path: Path

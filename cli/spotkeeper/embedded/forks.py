@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,21 +45,24 @@ class ForkServer:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         self._forks: dict[int, Fork] = {}
-        self._asked: asyncio.Future[Fork] | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._asked: deque[asyncio.Future[Fork]] = deque()
+        """Who waits for a fork; they are answered in the order of asking."""
+
+        self._starting = asyncio.Lock()
 
     async def fork(
         self, module: str, *words: str, log: Path, environment: Mapping[str, str]
     ) -> Fork:
         """Start `python -m <module> <words>`; raises `StackError`."""
         program = Program(module, list(words), str(log), dict(environment))
-        async with self._one_at_a_time:
+        async with self._starting:
             if self._listening is None or self._listening.done():
                 await self._start()
-            assert self._writer is not None
-            self._asked = asyncio.get_running_loop().create_future()
-            self._writer.write(program.to_line())
-            return await self._asked
+        assert self._writer is not None
+        asked: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
+        self._asked.append(asked)
+        self._writer.write(program.to_line())
+        return await asked
 
     async def stop(self) -> None:
         """End it, after its forks have ended; on Linux it takes with it those that have not."""
@@ -78,23 +82,30 @@ class ForkServer:
         self._listening = asyncio.create_task(self._listen(reader, self._child))
 
     async def _listen(self, reader: asyncio.StreamReader, child: Child) -> None:
-        """Take its news until it ends, and with it all that it has forked."""
+        """Take the process's news until it ends."""
         try:
             while line := await reader.readline():
                 news = json.loads(line)
                 if "forked" in news:
                     fork = self._forks[news["forked"]] = Fork(news["forked"])
-                    assert self._asked is not None
-                    self._asked.set_result(fork)
+                    asked = self._asked.popleft()
+                    if not asked.cancelled():
+                        asked.set_result(fork)
                 else:
                     self._forks.pop(news["ended"]).end(news["status"])
         except ConnectionError:
             pass  # It was killed while we wrote.
+        await self._lost(child)
+
+    async def _lost(self, child: Child) -> None:
+        """Note that the process has ended, and with it all that it has forked."""
         if self._writer is not None:
             self._writer.close()
         for fork in self._forks.values():
             fork.end(-signal.SIGKILL)
         self._forks.clear()
-        if self._asked is not None and not self._asked.done():
-            await child.ended()
-            self._asked.set_exception(StackError(f"{child.name} ended: {child.last_words()}"))
+        await child.ended()
+        while self._asked:
+            asked = self._asked.popleft()
+            if not asked.cancelled():
+                asked.set_exception(StackError(f"{child.name} ended: {child.last_words()}"))
