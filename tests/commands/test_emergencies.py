@@ -75,8 +75,14 @@ async def test_an_emergency_replica_that_is_launched_is_ready(agent: OneAgent) -
 @pytest.mark.parametrize("setting", ["auto_create_replica", "enabled"])
 async def test_a_recommendation_may_be_answered_with_nothing(agent: OneAgent, setting: str) -> None:
     await agent.changes(config={setting: False})
+    opens, closes = [], []
     for _ in range(3):
         assert await agent.rebalance() == ("no_action", None)
+        opens += agent.emitted(EmergencyOpened)
+        closes += agent.emitted(EmergencyClosed)
+    [opened], [closed] = opens, closes
+    assert (opened.action_taken, closed.outcome) == ("no_action", "none")
+    assert opened.emergency_id == closed.emergency_id
     assert await agent.last_event() == (False, "rebalance_recommendation", "no_action", "none")
     rows = await agent.commands.db.raw.fetch("select 1 from emergencies")
     assert len(rows) == 1

@@ -5,7 +5,7 @@ import pytest
 from chassis.testing import Scene
 from commands.invariants import violations
 from spotkeeper_contracts.commands import CancelCommand, CommandFinished
-from spotkeeper_contracts.emergencies import EmergencyClosed
+from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.replicas import DeleteReplica, PromoteInstance
 from tests.commands.fleet import OneAgent, later
 
@@ -93,8 +93,13 @@ async def test_a_notice_has_an_answer_even_if_the_replica_is_lost(
 
 async def test_a_disabled_agent_is_left_alone_until_it_is_enabled(agent: OneAgent) -> None:
     await agent.changes(config={"enabled": False})
-    answer = await agent.notice()
-    assert (answer.action_taken, answer.replica_id, answer.command_id) == ("no_action", None, None)
+    told = []
+    for _ in range(2):
+        answer = await agent.notice()
+        assert (answer.action_taken, answer.replica_id) == ("no_action", None)
+        assert answer.command_id is None
+        told += [event.action_taken for event in agent.emitted(EmergencyOpened)]
+    assert told == ["no_action"]
     assert await agent.last_event() == (False, "termination_notice", "no_action", "none")
     await agent.changes(config={"enabled": True})
     assert (await agent.notice()).action_taken == "switch_to_ondemand"

@@ -149,6 +149,19 @@ async def test_a_notice_concerns_its_instance_alone(agent: OneAgent) -> None:
     assert (await agent.decides({})).recommendation is STAY
 
 
+async def test_a_notice_of_another_instance_does_not_cover_that_of_its_own(
+    agent: OneAgent,
+) -> None:
+    await agent.is_noticed()
+    await agent.is_noticed(instance_id="i-replica", action_taken="no_action")
+    assert "takes the instance away" in (await agent.decides()).reason
+
+
+async def test_a_recommendation_counts_though_nothing_was_done_about_it(agent: OneAgent) -> None:
+    await agent.opens("rebalance_recommendation", action_taken="no_action")
+    assert (await agent.decides({THERE: 0.0103})).recommendation is SWITCH
+
+
 async def test_a_rebalance_recommendation_raises_the_risk_for_an_hour(agent: OneAgent) -> None:
     await agent.opens("rebalance_recommendation")
     answer = await agent.decides({THERE: 0.0103})

@@ -117,7 +117,7 @@ async def test_a_deletion_is_told_and_kept_in_the_trail(agent: OneAgent) -> None
     done = await agent.ask(DeleteAgent)
     assert done == Done(revision=before.revision + 1)
     assert agent.emitted == [AgentDeleted, AgentState]
-    told = {"deleted": True, "revision": before.revision + 1}
+    told = {"deleted": True, "revision": before.revision + 1, "status": AgentStatus.STOPPING}
     assert agent.registry.emitted[1] == before.model_copy(update=told)
     lines = await agent.registry.db.raw.fetch(
         "select event_type, severity from system_events where agent_id = $1 order by created_at",

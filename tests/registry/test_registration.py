@@ -19,7 +19,7 @@ from spotkeeper_contracts.agents import (
     RegistrationRejected,
     ShutDownAgent,
 )
-from spotkeeper_contracts.configs import AgentConfig
+from spotkeeper_contracts.configs import AgentConfig, AgentConfigChanged
 from spotkeeper_contracts.ids import agent_id
 from spotkeeper_contracts.instances import InstanceTerminated, TerminationReason
 from spotkeeper_contracts.values import AgentStatus, InstanceStatus
@@ -235,10 +235,12 @@ async def test_a_deleted_agent_comes_back_with_the_defaults_as_the_next_version(
     answer = await agent.registration(instance_id)
     assert (answer.outcome, answer.epoch) == ("revived", 2)
     assert answer.config == AgentConfig(config_version=3)
-    assert agent.emitted == [AgentRegistered, AgentState]
-    registered = agent.registry.emitted[0]
+    assert agent.emitted == [AgentRegistered, AgentConfigChanged, AgentState]
+    registered, changed, _ = agent.registry.emitted
     assert isinstance(registered, AgentRegistered)
     assert (registered.revived, registered.epoch) == (True, 2)
+    assert isinstance(changed, AgentConfigChanged)
+    assert changed.config == answer.config
     state = await agent.state()
     assert (state.deleted, state.config) == (False, answer.config)
     assert state.revision == answer.revision > deleted.revision

@@ -61,6 +61,8 @@ async def test_a_decision_becomes_a_command_by_itself(agent: Agent) -> None:
     assert (command["command_type"], command["target_pool"]) == ("switch", THERE)
     assert command["parameters"]["trigger"] == "automatic"
     assert command["priority"] == 25
+    [listed] = (await agent.get("commands")).json()["items"]
+    assert listed["transitions"][0]["actor"] == "system:decision"  # Whoever asked ordered nothing.
     statistics = (await agent.get("statistics")).json()["statistics"]
     assert (statistics["total_decisions"], statistics["switches_recommended"]) == (1, 1)
     explained = (await agent.get("explain")).json()

@@ -54,6 +54,15 @@ async def test_a_recommended_replica_takes_over_when_the_notice_comes(system: Sy
 
     answer = (await agent.post("termination-imminent", notice(agent))).json()
     assert (answer["action_taken"], answer["replica_id"]) == ("replica_promoted", id)
+
+    async def in_the_trail() -> bool:
+        lines = (await agent.get("events")).json()["items"]
+        told = [line["data"] for line in lines if line["event_type"] == "emergency_opened"]
+        return {one["action_taken"] for one in told} == {
+            *("emergency_replica_created", "replica_promoted")
+        }
+
+    await eventually(in_the_trail, within_seconds=20)
     detail = await agent.detail()
     assert (detail["instance_id"], detail["epoch"]) == (replica_instance, 2)
     await settled(agent, emergency_mode_active=False, termination_notices_24h=1)

@@ -80,6 +80,10 @@ class Tx:
         )
         self.emitted.append(message)
 
+    def act_alone(self) -> None:
+        """Whoever sent the message asked for nothing of what is done and emitted from here on."""
+        self.actor = f"system:{self._service}"
+
     def new_id(self) -> UUID:
         """A fresh UUIDv7."""
         return clock.new_id()
@@ -140,8 +144,7 @@ class Work:
                     answer, _ = await self._handle(db, delivery)
                 elif id in fresh:
                     fresh.discard(id)
-                    answer, messages = await self._handle(db, delivery)
-                    records = [self._record(delivery.envelope, m) for m in messages]
+                    answer, records = await self._handle(db, delivery)
                     emitted += [(delivery.partition, record) for record in records]
                     outcome.answers += _states_for_asker(delivery.envelope, records)
                     handled[id] = Handled(delivery.fingerprint, answer)
@@ -224,7 +227,7 @@ class Work:
 
     async def _handle(
         self, db: Connection, delivery: Delivery
-    ) -> tuple[Message | None, list[Message]]:
+    ) -> tuple[Message | None, list[Record]]:
         envelope = delivery.envelope
         kind = envelope.message.type
         if envelope.refusal is not None:
@@ -241,7 +244,8 @@ class Work:
             metrics.MESSAGES_HANDLED.labels(kind, "refused").inc()
             return refused.refusal, []
         metrics.MESSAGES_HANDLED.labels(kind, "done").inc()
-        return answer, tx.emitted
+        cause = replace(envelope, actor=tx.actor)
+        return answer, [self._record(cause, message) for message in tx.emitted]
 
     def _repeat(self, delivery: Delivery, handled: Handled) -> Message | None:
         metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "repeat").inc()

@@ -99,8 +99,10 @@ HEADERS: Part = {
         "ce_type": _header("The type with its version, such as `AgentRegistered.v1`."),
         "ce_time": _header("When it was written.", format="date-time"),
         "content-type": _header("How the value is written.", const="application/json"),
-        "ce_actor": _header("Who caused it: `agent:{token}`, `operator:{token}` or `admin`."),
-        "ce_clientid": _header("The client it concerns.", format="uuid"),
+        "ce_actor": _header(
+            "Who caused it: `agent:{token}`, `operator:{token}`, `admin` or `system:{service}`."
+        ),
+        "ce_clientid": _header("The client it concerns, or `admin`."),
         "ce_requestid": _header("The request that began the chain.", format="uuid"),
         "ce_replyto": _header("The partition of `gateway-replies` that an answer goes to."),
         "ce_askid": _header("Which of several repeats asks; an answer carries it back."),

@@ -88,7 +88,10 @@ class GetEmergencyStatus(
 
 
 class EmergencyOpened(Message, topic=AGENT_COMMANDS):
-    """Something threatens an agent's instance, and something is done about it."""
+    """AWS announced something about an agent's instance; `action_taken` tells what is done.
+
+    Where that is `no_action` it is closed at once, with the outcome `none`.
+    """
 
     agent_id: UUID
     client_id: UUID
@@ -103,7 +106,7 @@ class EmergencyOpened(Message, topic=AGENT_COMMANDS):
 
 
 class EmergencyClosed(Message, topic=AGENT_COMMANDS):
-    """The threat is over: met (`success`), failed, or nothing came of it (`expired`)."""
+    """It is over: met (`success`), `failed`, `expired`, or nothing was to be done (`none`)."""
 
     agent_id: UUID
     client_id: UUID

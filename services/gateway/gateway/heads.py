@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from itertools import count
 
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context: zeros alone are no id, and there is no version ff.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 _THIS_PROCESS = secrets.token_hex(8)
 _numbers = count(1)
 _LINE_BYTES = 4  # ": " and the line's end, which every header has beside name and value

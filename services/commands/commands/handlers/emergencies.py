@@ -71,6 +71,10 @@ async def announce_termination(
     rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
     standby = [replicas.standby_of(row) for row in rows.values()]
     action, replica = rules.answer_to_termination(agent.state, request.instance_id, standby)
+    await _give_up(request.instance_id, rows.values(), tx)
+    is_idle = action is TerminationAction.NO_ACTION
+    if is_idle and known is not None and known["action"] == Action.NO_ACTION:
+        return answer_to_notice(known)
     replica_id = None if replica is None else replica.id
     command_id = None
     if action is TerminationAction.SWITCH_TO_ONDEMAND:
@@ -93,7 +97,6 @@ async def announce_termination(
         noticed_at=tx.now,
         emergency_id=emergency_id,
     )
-    await _give_up(request.instance_id, rows.values(), tx)
     await settle(agent, tx)
     if replica_id is not None and action is TerminationAction.REPLICA_PROMOTED:
         emergency = {"id": emergency_id, "instance_id": request.instance_id}

@@ -52,25 +52,18 @@ async def open_emergency(
         **told,
     )
     metrics.EMERGENCIES.labels(kind.value, action.value).inc()
-    if not is_over:
-        tx.emit(
-            EmergencyOpened(emergency_id=emergency_id, action_taken=action.value, at=tx.now, **told)
-        )
+    tx.emit(
+        EmergencyOpened(emergency_id=emergency_id, action_taken=action.value, at=tx.now, **told)
+    )
+    if is_over:
+        _tell_end(agent.id, agent.client_id, emergency_id, Outcome.NONE, tx)
     return emergency_id
 
 
 async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:
     """The threat is over."""
     await store.close(tx.db, row["agent_id"], row["id"], outcome, at=tx.now)
-    tx.emit(
-        EmergencyClosed(
-            agent_id=row["agent_id"],
-            client_id=row["client_id"],
-            emergency_id=row["id"],
-            outcome=outcome.value,
-            at=tx.now,
-        )
-    )
+    _tell_end(row["agent_id"], row["client_id"], row["id"], outcome, tx)
 
 
 def answer_to_notice(notice: Row, *, revision: int | None = None) -> TerminationAnswer:
@@ -102,4 +95,18 @@ def promotion(replica: Row) -> PromoteInstance:
         client_id=replica["client_id"],
         replica_id=replica["id"],
         instance=instance_of(replica),
+    )
+
+
+def _tell_end(
+    agent_id: UUID, client_id: UUID, emergency_id: UUID, outcome: Outcome, tx: Tx
+) -> None:
+    tx.emit(
+        EmergencyClosed(
+            agent_id=agent_id,
+            client_id=client_id,
+            emergency_id=emergency_id,
+            outcome=outcome.value,
+            at=tx.now,
+        )
     )

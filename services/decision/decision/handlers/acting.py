@@ -44,6 +44,7 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
             return
         heard_by = tx.now + timedelta(seconds=tx.settings.issue_pending_seconds)
         await contexts.change(tx.db, agent.id, open_command_id=None, open_until=heard_by)
+    tx.act_alone()
     metrics.SWITCHES_ISSUED.labels(str(event.urgent).lower()).inc()
     tx.emit(
         IssueSwitch(

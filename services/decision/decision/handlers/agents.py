@@ -9,10 +9,13 @@ from decision.store import contexts, decisions, evidence, pools, switches
 from decision.store.evidence import EventKind
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import Trigger
-from spotkeeper_contracts.emergencies import EmergencyOpened, EmergencyType
+from spotkeeper_contracts.emergencies import EmergencyOpened, EmergencyType, TerminationAction
 from spotkeeper_contracts.instances import Instance, InstanceTerminated, TerminationReason
 from spotkeeper_contracts.switches import SwitchCompleted
 from spotkeeper_contracts.values import PurchaseMode
+
+NO_ACTION = TerminationAction.NO_ACTION.value
+"""Nothing was done: the agent is disabled, or the instance is not its primary."""
 
 
 async def agent_state(state: AgentState, tx: Tx) -> None:
@@ -29,13 +32,13 @@ async def emergency_opened(event: EmergencyOpened, tx: Tx) -> None:
     if instance_id is None:
         return
     if event.kind is EmergencyType.TERMINATION_NOTICE:
-        await _note(agent, EventKind.NOTICE, instance_id, event.at, tx)
-        await contexts.change(tx.db, agent.id, noticed_instance_id=instance_id, noticed_at=event.at)
+        kind, told = EventKind.NOTICE, {"noticed_instance_id": instance_id, "noticed_at": event.at}
     else:
-        await _note(agent, EventKind.REBALANCE, instance_id, event.at, tx)
-        await contexts.change(
-            tx.db, agent.id, rebalance_instance_id=instance_id, rebalance_at=event.at
-        )
+        kind = EventKind.REBALANCE
+        told = {"rebalance_instance_id": instance_id, "rebalance_at": event.at}
+    await _note(agent, kind, instance_id, event.at, tx)
+    if event.action_taken != NO_ACTION or instance_id == agent.state.instance_id:
+        await contexts.change(tx.db, agent.id, **told)
 
 
 async def instance_terminated(event: InstanceTerminated, tx: Tx) -> None:

@@ -6,13 +6,12 @@ from chassis.pages import fitting, not_a_cursor
 from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.found import agent_of, agent_to_change
-from registry.handlers.telling import note, publish_state
+from registry.handlers.telling import config_changed, note, publish_state
 from registry.store import configs as store
 from registry.store.states import Row, config_of
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.configs import (
     AgentConfig,
-    AgentConfigChanged,
     ChangeConfig,
     ConfigAnswer,
     ConfigHistoryPage,
@@ -96,13 +95,5 @@ async def _take_effect(
         config_version=version,
         settings=settings,
     )
-    tx.emit(
-        AgentConfigChanged(
-            agent_id=agent_id,
-            client_id=agent["client_id"],
-            config=changed,
-            changed_by=tx.actor,
-            at=tx.now,
-        )
-    )
+    tx.emit(config_changed(agent, changed, tx))
     return ConfigAnswer(agent_id=agent_id, config=changed, revision=publish_state(agent, tx))

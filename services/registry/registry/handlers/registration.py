@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.transaction import Tx
 from registry import rules
-from registry.handlers.telling import note, publish_state
+from registry.handlers.telling import config_changed, note, publish_state
 from registry.rules import Outcome
 from registry.store import configs, instances, moves
 from registry.store import registration as store
@@ -77,6 +77,7 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     text = f"Agent {agent['logical_agent_id']}, once deleted, came back"
     await note(agent, tx, "agent_revived", text, notify=True, **_instance(request))
     tx.emit(_registered(request, tx, epoch=epoch, revived=True))
+    tx.emit(config_changed(agent, config, tx))
     return _answer(Outcome.REVIVED, agent, publish_state(agent, tx))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from chassis.transaction import Tx
 from registry.store import trail
 from registry.store.states import Row, state_of
+from spotkeeper_contracts.configs import AgentConfig, AgentConfigChanged
 
 
 def publish_state(agent: Row, tx: Tx) -> int:
@@ -12,6 +13,17 @@ def publish_state(agent: Row, tx: Tx) -> int:
     state = state_of(agent)
     tx.emit(state)
     return state.revision
+
+
+def config_changed(agent: Row, config: AgentConfig, tx: Tx) -> AgentConfigChanged:
+    """The news that an agent's config has a new version."""
+    return AgentConfigChanged(
+        agent_id=agent["id"],
+        client_id=agent["client_id"],
+        config=config,
+        changed_by=tx.actor,
+        at=tx.now,
+    )
 
 
 async def note(

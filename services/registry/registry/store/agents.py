@@ -10,6 +10,7 @@ from chassis.pages import Position
 from chassis.query import AT, LIMIT, Connection, Query, behind
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
 from registry.tables import agent_configs, agents
+from spotkeeper_contracts.values import AgentStatus
 
 _id = bindparam("agent_id", type_=Uuid)
 _client = bindparam("client_id", type_=Uuid)
@@ -44,7 +45,11 @@ _LIST = Query(
 )
 
 _CHANGE = update(agents).values(revision=agents.c.revision + 1).returning(*COLUMNS)
-_DELETE = Query(_CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(deleted_at=AT))
+_DELETE = Query(
+    _CHANGE.where(agents.c.id == _id, OF_THE_AGENT).values(
+        deleted_at=AT, status=AgentStatus.STOPPING.value, status_at=AT
+    )
+)
 _IDS_OF_CLIENT = Query(
     select(agents.c.id).where(agents.c.client_id == _client, agents.c.deleted_at.is_(None))
 )
