@@ -17,7 +17,10 @@ from tests.registry.fleet import OneAgent, instance
 
 INSTANCES = [f"i-{n}" for n in range(5)]
 STEPS = 40
-HOMES = "select agent_id, instance_id from instances where status in ('primary', 'standby')"
+HOMES = """
+    select i.agent_id, i.instance_id from instances i join agents a on a.id = i.agent_id
+    where i.status in ('primary', 'standby') and a.deleted_at is null
+"""
 
 
 async def step(agent: OneAgent, chance: random.Random) -> None:

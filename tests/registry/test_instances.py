@@ -7,7 +7,8 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.agents import AgentState, DeleteAgent
+from spotkeeper_contracts.clients import CreateClient, DeleteClient
 from spotkeeper_contracts.instances import (
     InstanceBecameZombie,
     InstanceTerminated,
@@ -79,6 +80,49 @@ async def test_what_is_anothers_is_not_listed_for_one_who_names_it(
     clock.move(WAIT * 3)
     assert await agent.to_terminate() == [FIRST]
     assert await owner.to_terminate() == ["i-owned"]
+
+
+async def test_a_deleted_agent_holds_back_nothing_that_another_left_behind(registry: Scene) -> None:
+    gone, agent = OneAgent(registry), OneAgent(registry)
+    await gone.register(FIRST)
+    await gone.ask(DeleteAgent)
+    await agent.register(FIRST)
+    await agent.report(FIRST, SECOND, timing={"old_terminated_at": None})
+    clock.move(WAIT * 2)
+    assert await agent.to_terminate() == [FIRST]
+    assert await gone.register(FIRST) == "revived"
+    assert await agent.to_terminate() == []
+
+
+async def test_an_agent_of_a_deleted_client_holds_nothing_back(
+    agent: OneAgent, registry: Scene
+) -> None:
+    client_id = clock.new_id()
+    await registry.handle(example(CreateClient, client_id=client_id, token_hash="f" * 64))
+    await OneAgent(registry, client_id=client_id).register(FIRST)
+    clock.move(WAIT * 2)
+    assert await agent.to_terminate() == []
+    await registry.handle(DeleteClient(client_id=client_id))
+    assert await agent.to_terminate() == [FIRST]
+
+
+@pytest.mark.parametrize("superseded", [False, True])
+async def test_an_agent_that_has_moved_on_holds_back_no_home_of_another(
+    registry: Scene, superseded: bool
+) -> None:
+    former, agent = OneAgent(registry), OneAgent(registry)
+    await former.register(FIRST)
+    if superseded:
+        await former.register("i-third")
+    else:
+        await former.report(FIRST, "i-third", timing={"old_terminated_at": None})
+    clock.move(timedelta(seconds=1))
+    await agent.register(FIRST)
+    await agent.report(FIRST, SECOND, timing={"old_terminated_at": None})
+    clock.move(WAIT * 2)
+    assert await agent.to_terminate() == [FIRST]
+    await agent.terminated(FIRST)
+    assert await former.to_terminate() == ([] if superseded else [FIRST])
 
 
 async def test_a_superseded_instance_is_not_retired(agent: OneAgent) -> None:

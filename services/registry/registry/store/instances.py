@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import AT, Connection, Query, given, named
 from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
-from registry.tables import agents, instances
+from registry.tables import agents, clients, instances
 from spotkeeper_contracts.instances import Instance, ZombieReason
 from spotkeeper_contracts.values import InstanceStatus
 
@@ -88,22 +88,30 @@ _LEAVE = Query(
     .returning(*COLUMNS)
 )
 
-_other = instances.alias("other")
-# Whoever names an instance that another agent left behind earlier does not get it by that.
-_left_earlier = and_(
-    _other.c.status == InstanceStatus.ZOMBIE.value,
+_other, _owner = instances.alias("other"), agents.alias("owner")
+_owner_lives = and_(
+    _owner.c.deleted_at.is_(None),
+    ~exists(select(1).where(clients.c.id == _owner.c.client_id, clients.c.deleted_at.is_not(None))),
+)
+# A replica that was only named is not this agent's, if another agent knew the instance before.
+_was_only_named = and_(
+    instances.c.zombie_reason == ZombieReason.REPLICA_RETIRED.value,
+    _other.c.status != InstanceStatus.TERMINATED.value,
     tuple_(_other.c.first_seen_at, _other.c.agent_id)
     < tuple_(instances.c.first_seen_at, instances.c.agent_id),
 )
 _IS_ANOTHERS = exists(
-    select(1).where(
+    select(1)
+    .select_from(_other)
+    .join(_owner, _owner.c.id == _other.c.agent_id)
+    .where(
         _other.c.instance_id == instances.c.instance_id,
         _other.c.agent_id != instances.c.agent_id,
+        _owner_lives,
         or_(
             _other.c.status == InstanceStatus.PRIMARY.value,
             _other.c.status == InstanceStatus.STANDBY.value,
-            _other.c.status == InstanceStatus.SUPERSEDED.value,
-            _left_earlier,
+            _was_only_named,
         ),
     )
 )
@@ -222,8 +230,9 @@ async def left_behind(
 ) -> Sequence[Row]:
     """The agent's zombies whose `wait` is over and whose last attempt lies a `pause` back.
 
-    What any other agent lives on or may come to live on, and what it left behind before, is never
-    among them.
+    What another agent lives on or may come to live on is never among them, nor a replica whose
+    instance another knew before: naming it does not make it this agent's. A deleted agent, or one
+    of a deleted client, holds nothing back.
     """
     return await _LEFT_BEHIND.rows(
         db, agent_id=agent_id, client_id=client_id, wait=wait, pause=pause, at=at
