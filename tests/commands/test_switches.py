@@ -112,6 +112,21 @@ async def test_a_switch_reported_before_its_command_was_fetched_ends_it_as_done(
     assert [event.status for event in agent.emitted(CommandFinished)] == ["succeeded"]
 
 
+async def test_a_switch_from_a_lost_instance_ends_its_command_as_done(agent: OneAgent) -> None:
+    command_id = (await agent.notice()).command_id
+    await agent.changes(instance_id=None)
+    await agent.instance_ends("i-0", was_primary=True)
+    before = agent.state.model_copy(update={"instance_id": "i-0"})
+    await agent.changes(instance_id="i-1", epoch=2)
+    assert agent.emitted(CommandFinished) == []
+    agent.state = before
+    new = example(Instance, instance_id="i-1", mode="ondemand", pool_id=None)
+    await move(agent, command_id=command_id, new_instance=new, trigger="emergency")
+    [finished] = agent.emitted(CommandFinished)
+    assert (finished.status, finished.detail) == ("succeeded", "switch_reported")
+    assert (await agent.last_event())[2:] == ("switch_to_ondemand", "success")
+
+
 async def test_a_switch_report_ends_no_other_kind_of_command(agent: OneAgent) -> None:
     replica = await agent.replica()
     assert replica.command_id is not None

@@ -58,9 +58,9 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Held:
 
 
 def _has_moved(former: Row, state: AgentState) -> bool:
-    lived_on = former["state"]["instance_id"]
+    """Whether it lives elsewhere now; one whose instance AWS took may have switched as well."""
     is_there = state.instance_id is not None and not state.deleted
-    return is_there and lived_on not in (None, state.instance_id)
+    return is_there and bool(former["state"]["instance_id"] != state.instance_id)
 
 
 async def agent_to_change(request: AgentQuestion, tx: Tx) -> Held:
