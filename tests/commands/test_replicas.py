@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from chassis import clock
-from chassis.testing import Scene
+from chassis.testing import Scene, example
 from commands.invariants import violations
+from spotkeeper_contracts.agents import AgentPromoted
 from spotkeeper_contracts.commands import CommandFinished, CommandQueued
 from spotkeeper_contracts.instances import RetireInstance
 from spotkeeper_contracts.message import Done
@@ -84,6 +85,14 @@ async def test_an_instance_has_one_part_in_an_agent(agent: OneAgent) -> None:
         assert await agent.refusal(ReportReplicaStatus, **fields) == "INSTANCE_IN_USE"
         order = {"pool_id": None, "instance_id": taken}
         assert await agent.refusal(CreateReplica, **order) == "INSTANCE_IN_USE"
+
+
+async def test_a_superseded_instance_does_not_stand_by(agent: OneAgent) -> None:
+    about = {"agent_id": agent.id, "client_id": agent.state.client_id}
+    told = {"previous_instance_id": "i-former", "previous_instance_status": "superseded"}
+    await agent.commands.handle(example(AgentPromoted, **about, **told))
+    order = {"pool_id": None, "instance_id": "i-former"}
+    assert await agent.refusal(CreateReplica, **order) == "INSTANCE_IN_USE"
 
 
 async def test_a_replica_whose_instance_is_there_needs_no_command(agent: OneAgent) -> None:

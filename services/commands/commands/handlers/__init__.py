@@ -9,7 +9,11 @@ from commands.handlers.emergencies import (
     get_emergency_status,
     recommend_rebalance,
 )
-from commands.handlers.instances import instance_became_zombie, instance_terminated
+from commands.handlers.instances import (
+    agent_promoted,
+    instance_became_zombie,
+    instance_terminated,
+)
 from commands.handlers.pools import pool_state
 from commands.handlers.queue import (
     cancel_command,
@@ -30,7 +34,7 @@ from commands.handlers.replicas import (
 )
 from commands.handlers.switches import get_switch_statistics, list_switches, record_switch
 from spotkeeper_contracts import Message
-from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.agents import AgentPromoted, AgentState
 from spotkeeper_contracts.commands import (
     CancelCommand,
     LeaseCommands,
@@ -80,6 +84,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     GetEmergencyStatus: get_emergency_status,
     AgentState: agent_state,
     AgentReportedChange: agent_reported_change,
+    AgentPromoted: agent_promoted,
     InstanceBecameZombie: instance_became_zombie,
     InstanceTerminated: instance_terminated,
     PoolState: pool_state,

@@ -5,13 +5,23 @@ from commands.handlers.found import known_agent
 from commands.handlers.settling import settle
 from commands.handlers.standbys import change_replica
 from commands.store import replicas, zombies
+from spotkeeper_contracts.agents import AgentPromoted
 from spotkeeper_contracts.instances import InstanceBecameZombie, InstanceTerminated
 from spotkeeper_contracts.replicas import ReplicaStatus
+from spotkeeper_contracts.values import InstanceStatus
 
 
 async def instance_became_zombie(event: InstanceBecameZombie, tx: Tx) -> None:
     """An instance costs money for nothing until it is gone."""
     await zombies.leave(tx.db, event.agent_id, event.client_id, event.instance_id, at=event.at)
+
+
+async def agent_promoted(event: AgentPromoted, tx: Tx) -> None:
+    """A superseded instance never stands by: the registry retires none, so nothing would end it."""
+    if event.previous_instance_status is InstanceStatus.SUPERSEDED:
+        left = event.previous_instance_id
+        assert left is not None, "only an instance has a status"
+        await zombies.leave(tx.db, event.agent_id, event.client_id, left, at=event.at)
 
 
 async def instance_terminated(event: InstanceTerminated, tx: Tx) -> None:

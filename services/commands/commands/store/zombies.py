@@ -1,4 +1,4 @@
-"""Instances that were left behind, as the registry tells of them."""
+"""Instances that were left behind or superseded, as the registry tells of them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -25,12 +25,12 @@ _TERMINATE = Query(
 async def leave(
     db: Connection, agent_id: UUID, client_id: UUID, instance_id: str, *, at: datetime
 ) -> None:
-    """The instance is left behind, and costs money until it is gone."""
+    """The instance is left behind or superseded, and costs money until it is gone."""
     await _LEAVE.run(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id, at=at)
 
 
 async def is_left(db: Connection, agent_id: UUID, client_id: UUID, instance_id: str) -> bool:
-    """Whether the instance was left behind, be it gone or not."""
+    """Whether the instance was left behind or superseded, be it gone or not."""
     found = await _FIND.row(db, agent_id=agent_id, client_id=client_id, instance_id=instance_id)
     return found is not None
 
