@@ -44,7 +44,10 @@ class Control:
 
     def interrupt(self, name: str) -> None:
         """Let AWS take an agent's spot instance back; raises `ControlError`."""
-        self._file(name, _INTERRUPTED).touch()
+        file = self._file(name, _INTERRUPTED)
+        if name in self.crashed():
+            raise ControlError(f"{name} is stopped, and would not hear of it; start it first.")
+        file.touch()
 
     def take_interrupted(self) -> set[str]:
         """The names of the agents whose instances AWS shall take back; each is told once."""

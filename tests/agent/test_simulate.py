@@ -148,6 +148,18 @@ async def test_nobody_is_stopped_who_is_not_there(plane: ControlPlane, tmp_path:
         control.start("agent-01")
 
 
+def test_a_stopped_agent_is_not_interrupted(tmp_path: Path) -> None:
+    control = Control(tmp_path)
+    control.open(["agent-01"])
+    control.stop("agent-01")
+    with pytest.raises(ControlError, match="agent-01 is stopped"):
+        control.interrupt("agent-01")
+    control.start("agent-01")
+    assert control.take_interrupted() == set()
+    control.interrupt("agent-01")
+    assert control.take_interrupted() == {"agent-01"}
+
+
 @pytest.mark.parametrize("word", ["stop", "start"])
 async def test_a_refusal_is_one_sentence(tmp_path: Path, word: str) -> None:
     process = await asyncio.create_subprocess_exec(
