@@ -77,6 +77,18 @@ def test_a_success_tells_of_its_headers(method: str, path: str, told: set[str]) 
     assert headers == told | {"X-Request-ID", "X-Agent-Epoch"}
 
 
+@EACH
+def test_the_bounds_of_parameters_are_told_in_the_words_of_json_schema(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    for parameter in operation.get("parameters", []):
+        assert not {"ge", "le"} & set(parameter["schema"])
+        if parameter["name"] in ("limit", "days"):
+            told = parameter["schema"]
+            assert (told["type"], told["minimum"]) == ("integer", 1)
+            assert told["maximum"] in (50, 90, 500)
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))

@@ -9,7 +9,7 @@ from chassis import clock
 from gateway.auth import Caller
 from gateway.errors import COMMAND_NOT_FOUND, REPLICA_NOT_FOUND, Problem
 from gateway.running import Gateway
-from gateway.values import Count, uuid_of
+from gateway.values import IN_DIGITS, uuid_of
 from gateway.views import KnownAgent
 from spotkeeper_contracts import Refused, ids
 from spotkeeper_contracts import Request as Question
@@ -144,4 +144,4 @@ OwnAgent = Annotated[KnownAgent, Depends(_own_agent)]
 Ask = Annotated[Asking, Depends(_ask)]
 AskOnce = Annotated[Asking, Depends(_ask_once)]
 Cursor = Annotated[Text | None, Query(description="`next_cursor` of the page before.")]
-Limit = Annotated[Count, Query(ge=1, le=500, description="Items on one page.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Items on one page."), IN_DIGITS]

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from spotkeeper_contracts.values import Percent, Probability, UsdPerHour, rfc3339
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_DECIMAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 ReportedStatus = Literal["online", "degraded", "switching", "stopping", "error", "disabled"]
 """What an agent may say of itself; only the server says `offline`."""
@@ -140,8 +141,19 @@ def _digits(value: Any) -> Any:
     return value
 
 
-Count = Annotated[int, BeforeValidator(_digits)]
-"""A number of a query, in digits alone: Python would take `+5` and `5.0` for one as well."""
+def _decimal(value: Any) -> Any:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError("decimal", "Input should be a decimal number")
+    return value
+
+
+IN_DIGITS = BeforeValidator(_digits)
+"""A query's whole number has digits alone: Python would take `+5` and `5.0` for one as well.
+
+It stands behind the bounds in an annotation, or pydantic could not document them.
+"""
+AS_DECIMAL = BeforeValidator(_decimal)
+"""The same of a number that may have a fraction."""
 
 
 def uuid_of(text: str) -> UUID | None:

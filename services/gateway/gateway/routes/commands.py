@@ -22,7 +22,7 @@ from gateway.calls import (
 from gateway.errors import ALREADY_FINISHED, COMMAND_NOT_FOUND
 from gateway.heartbeats import NOT_PRIMARY
 from gateway.routing import open_to, router
-from gateway.values import Count, Done, JsonObject, shown, with_example
+from gateway.values import AS_DECIMAL, IN_DIGITS, Done, JsonObject, shown, with_example
 from spotkeeper_contracts.commands import (
     CancelCommand,
     Command,
@@ -123,9 +123,9 @@ async def fetch_pending_commands(
     gateway: Running,
     out: Response,
     wait: Annotated[
-        float, Query(ge=0, le=25, description="Seconds to wait if there is none yet.")
+        float, Query(ge=0, le=25, description="Seconds to wait if there is none yet."), AS_DECIMAL
     ] = 0,
-    limit: Annotated[Count, Query(ge=1, le=50, description="Commands at most.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=50, description="Commands at most."), IN_DIGITS] = 50,
     x_instance_id: NamedInstance = None,
 ) -> list[Command]:
     """Fetch commands, the most urgent first, then the oldest; each is offered again after 60 s.

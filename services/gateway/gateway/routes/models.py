@@ -9,7 +9,7 @@ from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, AskOnce
 from gateway.errors import MODEL_NOT_FOUND
 from gateway.routing import open_to, router
-from gateway.values import JsonObject, with_example
+from gateway.values import IN_DIGITS, JsonObject, with_example
 from spotkeeper_contracts.models import (
     GetModelReport,
     ListModels,
@@ -119,7 +119,7 @@ async def list_models(ask: Ask) -> ModelsBody:
 @open_to(ADMINISTRATORS)
 async def report_on_models(
     ask: Ask,
-    days: Annotated[int, Query(ge=1, le=90, description="Days to look back.")] = 30,
+    days: Annotated[int, Query(ge=1, le=90, description="Days to look back."), IN_DIGITS] = 30,
 ) -> ModelReportBody:
     """What each model promised, and what came of it."""
     report: ModelReport = await ask(GetModelReport(days=days))
