@@ -109,13 +109,17 @@ async def _respond(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> str:
-    """All methods of a path; the framework itself knows those of one route only."""
+    """All methods of a path; the framework itself knows those of one route only.
+
+    Of patterns that match, the first is the path's own: behind it are those with a parameter that
+    takes any word.
+    """
     path = request.scope["path"]
-    routes = (route for subject in SUBJECTS for route in subject.routes.routes)
-    found = {
-        method
-        for route in routes
+    matching = [
+        route
+        for subject in SUBJECTS
+        for route in subject.routes.routes
         if isinstance(route, APIRoute) and route.path_regex.match(path)
-        for method in route.methods or ()
-    }
-    return ", ".join(sorted(found))
+    ]
+    own = (route for route in matching if route.path == matching[0].path)
+    return ", ".join(sorted({method for route in own for method in route.methods or ()}))
