@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from chassis.asking import NoAnswer
 from chassis.producer import BusUnavailable
-from gateway.door import Door
+from gateway.door import NOT_BY_HEAD, Door
 from gateway.errors import METHOD_NOT_ALLOWED, response_to
 from gateway.openapi import document_of
 from gateway.routes import (
@@ -122,4 +122,7 @@ def _methods_of(request: Request) -> str:
         if isinstance(route, APIRoute) and route.path_regex.match(path)
     ]
     own = (route for route in matching if route.path == matching[0].path)
-    return ", ".join(sorted({method for route in own for method in route.methods or ()}))
+    found = {method for route in own for method in route.methods or ()}
+    if "GET" in found and not path.endswith(NOT_BY_HEAD):
+        found.add("HEAD")
+    return ", ".join(sorted(found))

@@ -1,7 +1,8 @@
 """The front door: every request passes here before any framework sees it.
 
-It names the request, holds head and body to their limits, and counts what was answered. Only
-heartbeats that nothing speaks against do not come here: their connection takes them.
+It names the request, holds head and body to their limits, and counts what was answered. HEAD goes
+on as GET, and the server leaves the body out. Only heartbeats that nothing speaks against do not
+come here: their connection takes them.
 """
 
 from typing import Any
@@ -19,6 +20,9 @@ from gateway.metrics import seconds_of
 from gateway.settings import GatewaySettings
 
 log = get_logger()
+
+NOT_BY_HEAD = ("/pending-commands", "/api/events/stream")
+"""The endings of paths without HEAD: GET puts commands in hand there, or never ends."""
 
 _PREFIX, _SUFFIX = HEARTBEAT_ROUTE.split("{agent_id}")
 
@@ -51,6 +55,9 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method: str = scope["method"]
+        if method == "HEAD" and not scope["path"].endswith(NOT_BY_HEAD):
+            scope = {**scope, "method": "GET"}  # The server has its own, and knows of the HEAD.
         start = clock.monotonic()
         head = read_head(scope["headers"])
         response = Response(send, head.request_id)
@@ -63,7 +70,7 @@ class Door:
                 await response_to(error, head.request_id)(scope, receive, response)
             elif response.status != INTERNAL.status:
                 raise  # The server breaks off a response that cannot be completed.
-        seconds_of(scope["method"], _route_of(scope), response.status)(clock.monotonic() - start)
+        seconds_of(method, _route_of(scope), response.status)(clock.monotonic() - start)
 
     async def _answer(self, scope: Scope, receive: Receive, response: Response, head: Head) -> None:
         settings = self._settings
