@@ -60,6 +60,29 @@ async def test_a_switch_reported_before_its_command_was_fetched_ends_it_as_done(
     assert done.status_code == 200
 
 
+async def test_the_switch_from_an_instance_that_aws_took_ends_its_command_as_done(
+    system: System,
+) -> None:
+    agent = await system.register()
+    old = {"instance_id": agent.registration["instance_id"]}
+    notice = {**old, "termination_time": rfc3339(clock.now())}
+    command_id = (await agent.post("termination-imminent", notice)).json()["command_id"]
+    taken = await agent.post("termination-report", {**old, "reason": "aws_termination"})
+    assert taken.status_code == 200
+    report = agent.switch_report(f"{old['instance_id']}-new", command_id=command_id)
+    new = {**report["new_instance"], "mode": "ondemand", "pool_id": None}
+    report |= {"new_instance": new, "trigger": "emergency"}
+
+    async def is_recorded() -> bool:  # The registry hears of an emergency's command on the way.
+        return (await agent.post("switch-report", report)).status_code == 200
+
+    await eventually(is_recorded, within_seconds=10)
+    (command,) = (await agent.get("commands")).json()["items"]
+    last = command["transitions"][-1]
+    assert (command["command_id"], last["status"]) == (command_id, "succeeded")
+    assert last["detail"] == "switch_reported"
+
+
 async def test_the_new_instance_acts_and_the_old_one_is_fenced(system: System) -> None:
     agent = await system.register()
     old = agent.registration["instance_id"]

@@ -55,6 +55,16 @@ async def test_nobody_is_handed_anothers_instances(system: System) -> None:
     assert [one["instance_id"] for one in await to_terminate(agent)] == [old]
 
 
+async def test_a_deleted_agent_holds_no_zombie_of_another_back(system: System) -> None:
+    deleted = await system.register()
+    home = str(deleted.registration["instance_id"])
+    assert (await system.http.delete(deleted.path)).status_code == 200
+    agent = await system.register(instance_id=home)
+    await agent.change(terminate_wait_seconds=0)
+    assert (await agent.report_switch(f"{home}-new")).status_code == 200
+    assert [one["instance_id"] for one in await to_terminate(agent)] == [home]
+
+
 async def test_a_reported_end_is_for_good(system: System) -> None:
     agent, old = await with_zombie(system, terminate_wait_seconds=0)
     for _ in range(2):
