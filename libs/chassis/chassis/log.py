@@ -5,11 +5,18 @@ import sys
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 
 def set_up_logging(service: str, level: str) -> None:
     """Send everything, the libraries' records included, through one JSON formatter."""
+
+    def name_service(_: Any, __: str, event: EventDict) -> EventDict:
+        event["service"] = service  # Another thread would not see what is bound to this context.
+        return event
+
     shared: list[Any] = [
+        name_service,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -37,7 +44,6 @@ def set_up_logging(service: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    structlog.contextvars.bind_contextvars(service=service)
 
 
 def keep_quiet() -> None:
