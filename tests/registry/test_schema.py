@@ -10,8 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import registry.store
+from chassis.migrations import migrate
 from chassis.query import Query
 from chassis.testing import Scene
+from registry.app import service
 from registry.tables import metadata
 
 MODULES = [
@@ -24,6 +26,14 @@ QUERIES = {
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }
+
+
+@pytest.mark.parametrize("option", ["sslmode=prefer", "application_name=x"])
+async def test_an_address_with_options_is_migrated_as_it_is_served(
+    addresses: dict[str, str], option: str
+) -> None:
+    assert service.migrations is not None
+    await migrate(f"{addresses['registry']}?{option}", service.migrations)
 
 
 async def test_the_migrated_schema_is_the_declared_one(addresses: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, pool, text
@@ -14,7 +15,12 @@ LOCK = 7_305_141_019
 
 async def migrate(dsn: str, scripts: Path, *, revision: str = "head") -> None:
     """Bring the schema to a revision; raises what Alembic or PostgreSQL raise."""
-    engine = create_async_engine(_sqlalchemy_url(dsn), poolclass=pool.NullPool)
+    engine = create_async_engine(
+        # asyncpg reads the address, as it does for the service: SQLAlchemy takes other options.
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(dsn),
+        poolclass=pool.NullPool,
+    )
 
     def upgrade(connection: Connection) -> None:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -39,9 +45,3 @@ def run_env(metadata: MetaData) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
-
-
-def _sqlalchemy_url(dsn: str) -> str:
-    scheme, _, rest = dsn.partition("://")
-    assert scheme in ("postgresql", "postgres"), "the DSN must begin with postgresql://"
-    return f"postgresql+asyncpg://{rest}"
