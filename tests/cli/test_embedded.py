@@ -9,10 +9,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from spotkeeper.embedded import aot
+from spotkeeper.embedded.child import HOST
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.embedded.java import bundled_release
 from spotkeeper.embedded.kafka import Kafka
 from spotkeeper.embedded.postgres import Postgres
+from spotkeeper.embedded.roles import Passwords, create_database
 from tests.stack import EmbeddedStack, Stack
 
 A_MEGABYTE = 1_000_000
@@ -134,6 +136,25 @@ async def test_kafka_starts_without_a_cache_that_cannot_be_made(
     assert flags == []
     assert told[-1].startswith("Kafka starts without prepared classes: Kafka ended while starting")
     assert list((tmp_path / "aot").iterdir()) == []
+
+
+async def test_the_superusers_address_may_have_options_and_its_password_stays_its_own(
+    own_stack: EmbeddedStack,
+) -> None:
+    server = own_stack.database
+    passwords = Passwords(server.cluster.parent.with_name("postgres-passwords"))
+    who = f"user=postgres&password={passwords['postgres']}"
+    admin_dsn = (
+        f"postgresql:///postgres?host={HOST}&port={server.port}&{who}&application_name=a%20b"
+    )
+    dsns = await create_database(admin_dsn, passwords, database="optional")
+    assert [dsn for dsn in dsns.values() if passwords["postgres"] in dsn] == []
+    connection = await asyncpg.connect(dsns["registry"])
+    try:
+        row = await connection.fetchrow("select current_user, current_setting('application_name')")
+        assert row == ("registry", "a b")
+    finally:
+        await connection.close()
 
 
 async def test_a_role_sees_its_own_schema_only(stack: Stack) -> None:

@@ -2,12 +2,14 @@
 
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import asyncpg
 
 DATABASE = "spotkeeper"
 SERVICES = ("registry", "heartbeat", "decision", "commands")
+ACCOUNT = ("user", "password")
+"""Options of an address that say who connects."""
 
 
 class Passwords:
@@ -26,10 +28,18 @@ class Passwords:
 
 
 def address(dsn: str, *, role: str, password: str, database: str) -> str:
-    """The address of another role and database on the server that `dsn` names."""
+    """The address of another role and database on the server that `dsn` names.
+
+    Its options go with it; but a user and a password among them are not the role's to know.
+    """
     parts = urlsplit(dsn)
     server = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{role}:{password}@{server}", path=f"/{database}").geturl()
+    options = [(name, text) for name, text in parse_qsl(parts.query) if name not in ACCOUNT]
+    return parts._replace(
+        netloc=f"{role}:{password}@{server}",
+        path=f"/{database}",
+        query=urlencode(options, quote_via=quote),
+    ).geturl()
 
 
 async def create_database(
