@@ -8,8 +8,9 @@ SPOTKEEPER_POSTGRES_DSN (a superuser's).
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, overload
 
@@ -177,3 +178,19 @@ async def is_ready(operations_port: int) -> bool:
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process and its children for a while, without their ending a connection."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    stopped = [pid]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for child in map(int, children.read_text().split()):
+            os.kill(child, signal.SIGSTOP)
+            stopped.append(child)
+        yield
+    finally:
+        for each in stopped:
+            os.kill(each, signal.SIGCONT)
