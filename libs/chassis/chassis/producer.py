@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
-from chassis import metrics
+from chassis import clock, metrics
 from chassis.envelope import Record
 from chassis.log import get_logger
 from chassis.settings import RECONNECT_SECONDS
@@ -15,6 +16,10 @@ from spotkeeper_contracts.topics import RECORD_BYTES
 log = get_logger()
 
 CLOSE_SECONDS = 3.0
+ASK_SECONDS = 1.0
+ANSWER_SECONDS = 3.0
+SILENCE_SECONDS = 5.0
+"""So long a silence is an outage; a shorter one may be a busy process, or one node of many lost."""
 
 
 class BusUnavailable(Exception):
@@ -32,11 +37,19 @@ class Producer:
         self._timeout = send_timeout_seconds
         self._kafka: AIOKafkaProducer | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._answered_at = 0.0
 
     @property
     def ready(self) -> bool:
-        """Whether the producer has found its broker."""
+        """Whether the producer has found its broker, which may have gone since."""
         return self._kafka is not None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the broker has answered in the last few seconds."""
+        silent_seconds = clock.monotonic() - self._answered_at
+        return self._kafka is not None and silent_seconds < SILENCE_SECONDS
 
     async def start(self) -> None:
         """Connect, trying until the broker answers."""
@@ -59,12 +72,15 @@ class Producer:
                 await kafka.stop()
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
-                self._kafka = kafka
+                self._kafka, self._answered_at = kafka, clock.monotonic()
+        if self._listening is None:
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def stop(self) -> None:
         """Send what waits, then close."""
-        if self._starting is not None:
-            self._starting.cancel()
+        for task in (self._starting, self._listening):
+            if task is not None:
+                task.cancel()
         if self._kafka is not None:
             kafka, self._kafka = self._kafka, None
             await _close(kafka)
@@ -109,6 +125,20 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             raise self._failed(topic, error) from error
         metrics.RECORDS_SENT.labels(topic).inc(len(waiting))
+
+    async def _listen(self) -> None:
+        """Ask a node of the broker once a second, for `answered`."""
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            if self._kafka is None:
+                continue
+            client = self._kafka.client
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await client.send(client.get_random_node(), MetadataRequest([]))
+            except Exception:  # Any failure of the question is silence, which is told of in time.
+                continue
+            self._answered_at = clock.monotonic()
 
     def _failed(self, topic: str, error: BaseException) -> BusUnavailable:
         metrics.SEND_FAILURES.labels(topic).inc()

@@ -196,7 +196,7 @@ async def _run_parts(service: Service, running: Running) -> None:
 async def _watch_broker(running: Running) -> None:
     """Tell /readyz whether the broker answers."""
     while True:
-        running.health.set(BROKER, ok=running.producer.ready, text="the broker is away")
+        running.health.set(BROKER, ok=running.producer.answered, text="the broker is away")
         await asyncio.sleep(CHECK_SECONDS)
 
 

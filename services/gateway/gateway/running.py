@@ -134,7 +134,7 @@ class Gateway:
 
     def look(self) -> Health:
         """The health of each part at this moment."""
-        self.health.set("producer", ok=self.producer.ready, text="the broker is away")
+        self.health.set("producer", ok=self.producer.answered, text="the broker is away")
         self.health.set("replies", ok=self.asker.ready, text="answers would not be heard")
         self.health.set("views", ok=self.views.ready, text="not read, or the broker is away")
         return self.health
