@@ -35,6 +35,10 @@ class Health:
         return {"ready": self.ready, "parts": parts}
 
 
+class CannotListen(Exception):
+    """The operations port cannot be opened; the text is a sentence for people."""
+
+
 class OperationsServer:
     """A few GET routes over plain asyncio, so that a service needs no web framework."""
 
@@ -45,8 +49,15 @@ class OperationsServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> str:
-        """Listen, and return the address as host:port."""
-        self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        """Listen, and return the address as host:port; raises `CannotListen`."""
+        try:
+            self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        except (OSError, UnicodeError) as error:  # A name that is no name of a host is the latter.
+            why = getattr(error, "strerror", None) or error
+            raise CannotListen(
+                "SPOTKEEPER_OPERATIONS_HOST and SPOTKEEPER_OPERATIONS_PORT name "
+                f"{self._host}:{self._port}, where nobody can listen: {why}."
+            ) from error
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"{host}:{port}"
 

@@ -16,7 +16,7 @@ from chassis import clock
 from chassis.consumer import PART as CONSUMER
 from chassis.consumer import Consumer
 from chassis.garbage import spare_what_is_loaded
-from chassis.health import Health, OperationsServer
+from chassis.health import CannotListen, Health, OperationsServer
 from chassis.inbox import Inbox
 from chassis.log import get_logger, set_up_logging
 from chassis.outages import is_outage
@@ -24,6 +24,7 @@ from chassis.outbox import Outbox
 from chassis.producer import Producer
 from chassis.query import Connection, open_pool
 from chassis.settings import ServiceSettings
+from chassis.starting import end, read_settings
 from chassis.tables import bus_tables
 from chassis.topics import create_topics
 from chassis.transaction import Handler, Sweep, Work
@@ -96,7 +97,7 @@ class Service:
 
 
 def main(service: Service, arguments: Sequence[str] | None = None) -> None:
-    """`python -m <service> [run|migrate|…]`; exits 2 on an unknown word."""
+    """`python -m <service> [run|migrate|…]`; exits 2 on an unknown word or a wrong setting."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["run"]
     commands: dict[str, Command] = {
         "run": lambda settings: run(service, settings),
@@ -108,11 +109,16 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         usage = f"usage: python -m {service.name} [{'|'.join(commands)}]\n"
         (sys.stdout if known else sys.stderr).write(usage)
         sys.exit(0 if known else 2)
-    settings = service.settings()
+    settings = read_settings(service.settings)
+    if settings.dsn is None:
+        end("SPOTKEEPER_DSN is missing: it should be the address of PostgreSQL.")
     set_up_logging(service.name, settings.log_level)
     spare_what_is_loaded()
-    # Awaitables here are all coroutines.
-    uvloop.run(commands[words[0]](settings))  # type: ignore[arg-type]
+    try:
+        # Awaitables here are all coroutines.
+        uvloop.run(commands[words[0]](settings))  # type: ignore[arg-type]
+    except CannotListen as error:
+        sys.exit(str(error))
 
 
 async def migrate_service(service: Service, settings: ServiceSettings) -> None:

@@ -1,16 +1,58 @@
 """Settings that every service has, read from `SPOTKEEPER_*` variables or from files."""
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 PREFIX = "SPOTKEEPER_"
+LAST_PORT = 65_535
 RECONNECT_SECONDS = 0.3
 """How often a broker that is away is looked for: that costs no more than a refused connection."""
+
+
+def _in_lower_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _with_ports(servers: str) -> str:
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not re.fullmatch(r"[^\s/]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+            break
+        if not 0 < int(port) <= LAST_PORT:
+            break
+    else:
+        return servers
+    raise ValueError("should be host:port, or several of them separated by commas")
+
+
+def _of_postgresql(dsn: SecretStr) -> SecretStr:
+    if not dsn.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("should be an address that begins with postgresql://")
+    return dsn
+
+
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_in_lower_case)]
+Servers = Annotated[str, AfterValidator(_with_ports)]
+Dsn = Annotated[SecretStr, AfterValidator(_of_postgresql)]
+
+
+def variables(name: str, field: FieldInfo) -> list[str]:
+    """The variables that a setting is read from, the one that overrules first."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [f"{PREFIX}{name.upper()}"]
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -18,8 +60,15 @@ class FileSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The file's text without its line end, under the name by which the field is found."""
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        value = None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        try:
+            value = None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            text = f"{variable} names {path!r}, which cannot be read: {error.strerror}."
+            raise SettingsError(text) from error
+        except UnicodeError as error:
+            raise SettingsError(f"{variable} names {path!r}, which is no text.") from error
         alias = field.validation_alias
         name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else field_name
         return value, name, False
@@ -34,10 +83,14 @@ class ServiceSettings(BaseSettings):
     """What every service can be told; a service adds its own in a subclass."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
-    kafka_bootstrap_servers: str = Field(
+    kafka_bootstrap_servers: Servers = Field(
         "127.0.0.1:9092",
         validation_alias=AliasChoices(
             f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"
@@ -47,7 +100,7 @@ class ServiceSettings(BaseSettings):
     replication_factor: int = Field(
         1, ge=1, description="Copies of each topic when it is created; 3 in production."
     )
-    dsn: SecretStr | None = Field(
+    dsn: Dsn | None = Field(
         None, description="PostgreSQL address of the service's own role (postgresql://…)."
     )
     database_connections: int = Field(10, ge=2, description="Connections to PostgreSQL at most.")
@@ -55,9 +108,12 @@ class ServiceSettings(BaseSettings):
         "127.0.0.1", description="Address that /livez, /readyz and /metrics listen on."
     )
     operations_port: int = Field(
-        0, ge=0, description="Port of /livez, /readyz and /metrics; 0 takes any free one."
+        0,
+        ge=0,
+        le=LAST_PORT,
+        description="Port of /livez, /readyz and /metrics; 0 takes any free one.",
     )
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     lanes: int = Field(4, ge=1, le=12, description="Transactions at once in one process.")
     batch_messages: int = Field(50, ge=1, description="Messages in one transaction at most.")
     lane_queue_messages: int = Field(

@@ -11,8 +11,9 @@ import uvicorn
 import uvloop
 
 from chassis.garbage import spare_what_is_loaded
-from chassis.health import OperationsServer
+from chassis.health import CannotListen, OperationsServer
 from chassis.log import get_logger, set_up_logging
+from chassis.starting import read_settings
 from gateway.app import application, framework
 from gateway.connections import Connection
 from gateway.running import NAME, Gateway
@@ -24,12 +25,15 @@ USAGE = "usage: python -m gateway [run|openapi]\n"
 
 
 def main(words: list[str]) -> int:
-    """Do what the words say; 2 if they are unknown."""
+    """Do what the words say; 2 if they are unknown or a setting is wrong."""
     match words:
         case [] | ["run"]:
-            settings = GatewaySettings()
+            settings = read_settings(GatewaySettings)
             set_up_logging(NAME, settings.log_level)
-            uvloop.run(serve(settings))
+            try:
+                uvloop.run(serve(settings))
+            except CannotListen as error:
+                sys.exit(str(error))
         case ["openapi"]:
             document = framework(None).openapi()
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
