@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from itertools import count
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -18,8 +19,8 @@ log = get_logger()
 CLOSE_SECONDS = 3.0
 ASK_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
-SILENCE_SECONDS = 5.0
-"""So long a silence is an outage; a shorter one may be a busy process, or one node of many lost."""
+SILENCE_SECONDS = 6.0
+"""So long a silence is an outage; to lose one node of many makes one of 5 seconds, and is none."""
 
 
 class BusUnavailable(Exception):
@@ -127,15 +128,16 @@ class Producer:
         metrics.RECORDS_SENT.labels(topic).inc(len(waiting))
 
     async def _listen(self) -> None:
-        """Ask a node of the broker once a second, for `answered`."""
-        while True:
+        """Ask once a second, each node of the broker in its turn, for `answered`."""
+        for turn in count():
             await asyncio.sleep(ASK_SECONDS)
             if self._kafka is None:
                 continue
             client = self._kafka.client
+            nodes = sorted(node.nodeId for node in client.cluster.brokers())
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    await client.send(client.get_random_node(), MetadataRequest([]))
+                    await client.send(nodes[turn % len(nodes)], MetadataRequest([]))
             except Exception:  # Any failure of the question is silence, which is told of in time.
                 continue
             self._answered_at = clock.monotonic()
