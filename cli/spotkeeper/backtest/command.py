@@ -15,6 +15,7 @@ from rich.table import Table
 from decision.choices import Policy
 from decision.features import Floats
 from decision.model import SHIPPED, Model, ModelError, load
+from decision.places import region_of
 from decision.recordings import (
     RecordingError,
     hours_of,
@@ -22,7 +23,6 @@ from decision.recordings import (
     read_ondemand,
     read_prices,
     read_trace,
-    region_of,
 )
 from spotkeeper.backtest import hindsight
 from spotkeeper.backtest.agents import StartMode, agents_of

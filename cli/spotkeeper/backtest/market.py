@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from decision.features import Floats, PoolRecord
+from decision.places import named_pool, region_of
 from decision.prior import Advisor
-from decision.recordings import PriceSeries, RecordingError, Trace, named_pool, region_of
+from decision.recordings import PriceSeries, RecordingError, Trace
 
 FEWEST_ZONES = 2
 SPOT_ABOVE_ONDEMAND = 1.001

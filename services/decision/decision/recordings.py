@@ -8,7 +8,6 @@ raises `RecordingError`, whose text is one sentence with the file in it.
 import csv
 import gzip
 import json
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,9 +28,6 @@ HOUR_SECONDS = 3600.0
 FURTHEST_SECONDS = 1e11
 """Seconds since the epoch end here, in the year 5138: what lies beyond is no moment."""
 ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
-_AZ = re.compile(_REGION.pattern + r"(-[a-z]+-\d+)?[a-z]")
-_TYPE = re.compile(r"[a-z][a-z0-9-]*\d[a-z0-9-]*\.(\d*xlarge|metal|nano|micro|small|medium|large)")
 
 
 class RecordingError(Exception):
@@ -76,36 +72,6 @@ class Trace:
         """
         moments = self.changed_at - since
         return PoolRecord(moments[1:][~self.up[1:]], moments[self.up], moments[1:][~self.up[1:]])
-
-
-def region_of(az: str) -> str:
-    """The region that a zone lies in: us-east-1 for us-east-1a and us-east-1-bos-1a."""
-    found = _REGION.match(az)
-    return found.group() if found else az
-
-
-def zone_in(pool_id: str) -> str | None:
-    """The zone that a pool's name tells of."""
-    found = _AZ.search(pool_id)
-    return found.group() if found else None
-
-
-def named_pool(pool_id: str, known: Iterable[tuple[str, str]] = ()) -> tuple[str, str] | None:
-    """The instance type and zone that a pool's name tells of, as `type.az` and the like do.
-
-    A name with a zone alone is the one known pool there. None if the name says too little.
-    """
-    by_name = {pool_name(instance_type, az): (instance_type, az) for instance_type, az in known}
-    if pool_id in by_name:
-        return by_name[pool_id]
-    az = zone_in(pool_id)
-    if az is None:
-        return None
-    rest = pool_id.replace(az, " ")
-    if found := _TYPE.search(rest):
-        return found.group(), az
-    there = [pool for pool in by_name.values() if pool[1] == az]
-    return there[0] if len(there) == 1 else None
 
 
 def hours_of(text: str) -> float:

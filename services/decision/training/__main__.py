@@ -13,16 +13,9 @@ from pathlib import Path
 
 from decision.features import NAMES
 from decision.model import DataSource, ModelCard, Skill, card_path, checked
+from decision.places import named_pool, region_of
 from decision.prior import Advisor
-from decision.recordings import (
-    RecordingError,
-    hours_of,
-    named_pool,
-    read_advisor,
-    read_prices,
-    read_trace,
-    region_of,
-)
+from decision.recordings import RecordingError, hours_of, read_advisor, read_prices, read_trace
 from training import sources
 from training.fit import Fit, fitted
 from training.graph import onnx_of

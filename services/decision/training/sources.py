@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from decision.recordings import RecordingError, hours_of, region_of, trace_of
+from decision.places import region_of
+from decision.recordings import RecordingError, hours_of, trace_of
 from training.samples import Place, Recording
 
 INSTANCE_TYPES = {
