@@ -92,3 +92,16 @@ def test_true_is_neither_a_price_nor_a_moment(calm: Market, field: str) -> None:
     result = calm.run().result
     assert result.exit_code == 2
     assert "Row 5 of" in result.stderr
+
+
+@pytest.mark.parametrize("fleet", ["all", "own"])
+def test_the_decision_at_an_interruption_counts_that_interruption(torn: Market, fleet: str) -> None:
+    """Its first notice makes the siblings too dangerous for an agent that dares little."""
+    torn.prices = [price_row("p3.2xlarge", zone, 0.918, START) for zone in ZONES]
+    up, fall = START.isoformat(), (START + HOUR).isoformat()
+    torn.trace = [
+        {"ts": up, "pool_id": f"p3.2xlarge.{zone}", "available": "1"} for zone in ZONES
+    ] + [{"ts": fall, "pool_id": f"p3.2xlarge.{zone}", "available": "0"} for zone in ZONES[:1]]
+    outcome = torn.run(fleet=fleet, start_mode="pools", risk_threshold="0.02")
+    forced = [row for row in outcome.moves if row["kind"] == "forced"]
+    assert [(row["ts"], row["to"]) for row in forced] == [(fall, "ondemand")]

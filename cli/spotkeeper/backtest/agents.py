@@ -77,12 +77,15 @@ class Agent:
             self.recent.popleft()
         return len(self.recent)
 
+    def note_interruption(self, at: float) -> None:
+        """Remember that its instance was taken back; the decision on it comes after that."""
+        assert self.pool is not None
+        self.seen[self.pool].notices_at.append(at)
+
     def go(self, pool: int | None, at: float, kind: Move) -> None:
         """Move, and remember why."""
         if self.pool is not None:
             self.seen[self.pool].ended_at.append(at)
-            if kind is Move.FORCED:
-                self.seen[self.pool].notices_at.append(at)
         if pool is not None:
             self.seen[pool].started_at.append(at)
         if kind is Move.PLANNED:

@@ -89,6 +89,12 @@ class Observers:
             )
         )
 
+    def note_interruptions(self, market: Market, tick: int) -> None:
+        """Each agent whose pool was down since the tick before sees that."""
+        for agent in self._agents:
+            if agent.pool is not None and market.fell[tick, agent.type_number, agent.pool]:
+                agent.note_interruption(float(market.at[tick] - market.at[0]))
+
     def _seen(self) -> list[PoolRecord]:
         return [seen.record() for agent in self._agents for seen in agent.seen]
 
@@ -129,11 +135,13 @@ def _rated(
     """Each tick with the features and risks of all observed pools, by what was known then.
 
     What agents see themselves depends on their decisions; all else can be rated ahead, many ticks
-    at a time.
+    at a time. An interruption is seen before the decision on it, as a notice is.
     """
     elapsed, width = market.at - market.at[0], observers.width
     step = 1 if observers.each_its_own else TICKS_AT_ONCE
     for begin in range(0, len(elapsed), step):
+        if observers.each_its_own:
+            observers.note_interruptions(market, begin)
         moments = elapsed[begin : begin + step]
         rows = observers.rows(moments)
         risks = model.risks(rows)
