@@ -105,3 +105,15 @@ def test_the_decision_at_an_interruption_counts_that_interruption(torn: Market, 
     outcome = torn.run(fleet=fleet, start_mode="pools", risk_threshold="0.02")
     forced = [row for row in outcome.moves if row["kind"] == "forced"]
     assert [(row["ts"], row["to"]) for row in forced] == [(fall, "ondemand")]
+
+
+def test_agents_of_one_type_in_two_regions_have_two_names(calm: Market) -> None:
+    alone = {row["agent"] for row in calm.run("one", start_mode="ondemand").moves}
+    assert alone == {"m5.large|ondemand"}
+    calm.prices += wandering_prices("m5.large", ("us-west-2a", "us-west-2b"))
+    moves = calm.run("two", start_mode="ondemand").moves
+    assert {row["agent"] for row in moves} == {
+        "m5.large|ondemand.us-east-1",
+        "m5.large|ondemand.us-west-2",
+    }
+    assert all(row["agent"].partition("ondemand.")[2] in row["from"] + row["to"] for row in moves)

@@ -1,6 +1,6 @@
 """The agents of a back-test: where each stands, what it did, and what it alone has seen."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -97,9 +97,15 @@ class Agent:
 
 
 def agents_of(market: Market, mode: StartMode) -> Iterator[Agent]:
-    """All agents at the start, in the order of types and pools."""
+    """All agents at the start, in the order of types and pools.
+
+    Each is named by its type and where it starts; on demand also by the region, if its type lies in
+    several.
+    """
+    regions = Counter(one.instance_type for one in market.types)
     for k, one in enumerate(market.types):
+        on_demand = ON_DEMAND if regions[one.instance_type] == 1 else f"{ON_DEMAND}.{one.region}"
         starts = [None] if mode is StartMode.ONDEMAND else list(range(len(one.pools)))
         for pool in starts:
-            name = ON_DEMAND if pool is None else one.pools[pool].pool_id
+            name = on_demand if pool is None else one.pools[pool].pool_id
             yield Agent(f"{one.instance_type}|{name}", k, pool, [Seen() for _ in one.pools])

@@ -83,6 +83,9 @@ def backtest(
 
     Writes report.json, moves.csv, predictions.csv and cost.svg. Needs no network and no database;
     the same files give the same result.
+
+    In moves.csv an agent is named by its type and where it starts: `m5.large|m5.large.us-east-1a`,
+    `m5.large|ondemand` or, if its type lies in several regions, `m5.large|ondemand.us-east-1`.
     """
     policy = Policy(
         min_savings_percent=min_savings,
