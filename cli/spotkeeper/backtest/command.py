@@ -188,7 +188,7 @@ def _run(
     )
     baselines = {
         "always spot": hindsight.always_spot(market, types, starts, policy),
-        "always on-demand": hindsight.always_on_demand(market, starts, policy),
+        "always on-demand": hindsight.always_on_demand(market, types, starts, policy),
         "hindsight": hindsight.with_foresight(market, types, starts, policy),
     }
     report = report_of(market, run, baselines) | {"model": model.version}

@@ -9,11 +9,18 @@ from decision.features import Floats, Integers
 from spotkeeper.backtest.market import Booleans, Market
 
 
-def always_on_demand(market: Market, starts: Sequence[int | None], policy: Policy) -> Floats:
-    """Paid at each tick by all agents, in hours of on-demand: a move at once, if need be."""
+def always_on_demand(
+    market: Market, types: Sequence[int], starts: Sequence[int | None], policy: Policy
+) -> Floats:
+    """Paid at each tick by all agents, in hours of on-demand: a move at once, if need be.
+
+    Who starts in a pool that is down is interrupted, and pays for that instead.
+    """
     spent = np.full(len(market.at), market.tick_hours * len(starts))
-    moved = sum(start is not None for start in starts)
-    spent[0] += moved * (policy.switch_cost_hours + policy.overlap_hours)
+    pools = [(k, start) for k, start in zip(types, starts, strict=True) if start is not None]
+    fallen = sum(bool(market.fell[0, k, start]) for k, start in pools)
+    moving = policy.switch_cost_hours + policy.overlap_hours
+    spent[0] += fallen * policy.interruption_cost_hours + (len(pools) - fallen) * moving
     return spent
 
 
