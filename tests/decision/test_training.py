@@ -191,6 +191,16 @@ def test_prices_of_ones_own_name_the_pools_of_a_trace_that_tells_of_zones_alone(
     assert model == (tmp_path / "named" / "risk.onnx").read_bytes()
 
 
+def test_json_beside_the_prices_that_is_no_price_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = write_trace(tmp_path / "trace.csv", name="{zone}")
+    prices = write_prices(tmp_path / "prices")
+    (prices / "notes.json").write_text("{}")
+    assert main(["--trace", str(trace), "--prices", str(prices), "--out", str(tmp_path)]) == 0
+    assert "notes.json has no list SpotPriceHistory and is passed over" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -17,6 +17,7 @@ from decision.features import Floats
 from decision.model import SHIPPED, Model, ModelError, load
 from decision.places import region_of
 from decision.recordings import (
+    REPORT,
     RecordingError,
     hours_of,
     read_advisor,
@@ -49,7 +50,7 @@ def _finite(hours: float) -> float:
 
 
 def backtest(
-    prices: Annotated[Path, typer.Option(help="A folder with *.json.gz of spot prices.")],
+    prices: Annotated[Path, typer.Option(help="A folder with *.json.gz or *.json of spot prices.")],
     ondemand: Annotated[Path, typer.Option(help="A CSV: instance_type,usd_per_hour.")],
     advisor: Annotated[Path, typer.Option(help="The spot advisor's feed, JSON or JSON.gz.")],
     start: Annotated[str, typer.Option(help="ISO 8601; UTC without a zone.")],
@@ -157,7 +158,9 @@ def _market(
     at = _ticks(*window, tick_minutes)
     reading = progress.add_task("reading", total=None)
     series = read_prices(
-        prices, lambda done, of: progress.update(reading, completed=done, total=of)
+        prices,
+        on_other=_passed_over,
+        on_file=lambda done, of: progress.update(reading, completed=done, total=of),
     )
     return market_of(
         series,
@@ -168,6 +171,10 @@ def _market(
         ends=window[1],
         tick_hours=tick_minutes / 60,
     )
+
+
+def _passed_over(path: Path) -> None:
+    sys.stderr.write(f"spotkeeper: {path} has no list SpotPriceHistory and is passed over.\n")
 
 
 def _run(
@@ -193,7 +200,7 @@ def _run(
     }
     report = report_of(market, run, baselines) | {"model": model.version}
     out.mkdir(parents=True, exist_ok=True)
-    write_report(out / "report.json", report)
+    write_report(out / REPORT, report)
     write_moves(out / "moves.csv", run)
     write_predictions(out / "predictions.csv", predictions_of(market, agents, observers, model))
     spent = {"policy": run.spent, **baselines}

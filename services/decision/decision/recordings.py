@@ -27,6 +27,8 @@ LINUX = "Linux/UNIX"
 HOUR_SECONDS = 3600.0
 FURTHEST_SECONDS = 1e11
 """Seconds since the epoch end here, in the year 5138: what lies beyond is no moment."""
+REPORT = "report.json"
+"""What a back-test writes, perhaps beside the prices that it read."""
 ONDEMAND_COLUMNS = ("usd_per_hour", "usd_per_hour_estimate")
 
 
@@ -88,31 +90,35 @@ def hours_of(text: str) -> float:
     return moment.timestamp() / HOUR_SECONDS
 
 
-def price_files(folder: Path) -> list[Path]:
-    """The files of a folder that may hold prices; raises `RecordingError` if there are none."""
-    paths = sorted([*folder.glob("*.json.gz"), *folder.glob("*.json")])
-    if not paths:
-        raise RecordingError(f"{folder} holds no *.json.gz with spot prices.")
-    return paths
-
-
 def read_prices(
-    folder: Path, on_file: Callable[[int, int], None] = lambda done, of: None
+    folder: Path,
+    *,
+    on_other: Callable[[Path], None],
+    on_file: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[PriceSeries]:
     """The Linux prices of every pool in a folder, by pool.
 
     The files are what `aws ec2 describe-spot-price-history` prints. Of two prices of a pool at one
-    moment the higher one counts. `on_file` hears of progress.
+    moment the higher one counts. A plain *.json that is something else is passed over: `on_other`
+    hears of it, unless it is what a back-test left there. `on_file` hears of progress.
     """
     changes: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
-    paths = price_files(folder)
+    paths, others = sorted([*folder.glob("*.json.gz"), *folder.glob("*.json")]), []
     for done, path in enumerate(paths, 1):
-        for instance_type, az, at, price in _price_rows(path):
+        rows = _history(path)
+        if rows is None:
+            others.append(path)
+        for instance_type, az, at, price in _price_rows(rows or (), path):
             told = changes[instance_type, az]
             told[at] = max(price, told.get(at, price))
         on_file(done, len(paths))
+    if len(others) == len(paths):
+        raise RecordingError(f"{folder} holds no *.json.gz with spot prices.")
     if not changes:
         raise RecordingError(f"{folder} holds no spot prices of Linux/UNIX.")
+    for path in others:
+        if path.name != REPORT:
+            on_other(path)
     return [_price_series(*pool, changes[pool]) for pool in sorted(changes)]
 
 
@@ -122,11 +128,18 @@ def _price_series(instance_type: str, az: str, changes: Mapping[float, float]) -
     return PriceSeries(instance_type, az, np.array(moments), np.array(prices))
 
 
-def _price_rows(path: Path) -> Iterator[tuple[str, str, float, float]]:
+def _history(path: Path) -> list[Any] | None:
+    """The rows of a price history; None if it is other JSON, not packed as histories are."""
     content = _json(path)
     rows = content.get("SpotPriceHistory") if isinstance(content, dict) else None
-    if not isinstance(rows, list):
+    if isinstance(rows, list):
+        return rows
+    if path.suffix == ".gz":
         raise RecordingError(f"{path} has no list SpotPriceHistory.")
+    return None
+
+
+def _price_rows(rows: Iterable[Any], path: Path) -> Iterator[tuple[str, str, float, float]]:
     for number, row in enumerate(rows, 1):
         try:
             if row.get("ProductDescription", LINUX) != LINUX:

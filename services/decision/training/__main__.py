@@ -69,7 +69,7 @@ def from_public(data: Path, advisor: Advisor, *, train_only: bool) -> tuple[Mode
 
 def from_own(trace: Path, prices: Path | None, advisor: Advisor) -> tuple[ModelCard, bytes]:
     """The model of a trace of one's own, tested on its last part by a fit to the part before."""
-    series = read_prices(prices) if prices else []
+    series = read_prices(prices, on_other=_passed_over) if prices else []
     traces = read_trace(trace)
     places = []
     for one in traces:
@@ -91,6 +91,10 @@ def from_own(trace: Path, prices: Path | None, advisor: Advisor) -> tuple[ModelC
     lines = list(skills(f"{trace.name}, last part", fitted(seen), unseen)) if len(seen.at) else []
     described = [_described(recording, samples, trace.name, "your own")]
     return _model(fitted(samples), described, lines)
+
+
+def _passed_over(path: Path) -> None:
+    sys.stderr.write(f"training: {path} has no list SpotPriceHistory and is passed over.\n")
 
 
 def write(folder: Path, card: ModelCard, content: bytes) -> Path:
