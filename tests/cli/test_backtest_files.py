@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.cli.recordings import Market
+from tests.cli.recordings import ADVISOR, START, ZONES, Market, wandering_prices
 
 
 def test_prices_may_be_plain_json(calm: Market) -> None:
@@ -50,3 +50,61 @@ def test_plain_json_that_is_broken_may_have_been_prices(calm: Market) -> None:
     result = calm.run_as_is().result
     assert result.exit_code == 2
     assert "cut.json is no JSON" in result.stderr
+
+
+UNUSABLE: dict[str, tuple[str, str]] = {
+    "no on-demand price": ("ondemand", "0.0"),
+    "no band": ("advisor", "{}"),
+    "no state": ("trace", "2"),
+    "no moment": ("trace", "soon"),
+}
+
+
+def spoil(market: Market, unusable: str, instance_type: str) -> None:
+    """Add a row of that instance type that nobody can use."""
+    where, value = UNUSABLE[unusable]
+    if where == "ondemand":
+        market.ondemand[instance_type] = float(value)
+    elif where == "advisor":
+        linux = {**ADVISOR["spot_advisor"]["us-east-1"]["Linux"], instance_type: {"s": 70}}
+        market.advisor = {"spot_advisor": {"us-east-1": {"Linux": linux}}}
+    else:
+        assert market.trace is not None
+        row = {"ts": START.isoformat(), "pool_id": f"{instance_type}.{ZONES[0]}", "available": "1"}
+        market.trace.append(row | {"available" if value == "2" else "ts": value})
+
+
+@pytest.mark.parametrize("unusable", UNUSABLE)
+def test_a_row_that_nobody_asks_for_may_be_unusable(torn: Market, unusable: str) -> None:
+    expected = torn.run("one").files
+    spoil(torn, unusable, "c9.large")
+    assert torn.run("two").files == expected
+
+
+@pytest.mark.parametrize("unusable", ["no on-demand price", "no band"])
+def test_a_type_with_prices_that_the_trace_leaves_out_is_not_asked_for(
+    torn: Market, unusable: str
+) -> None:
+    torn.prices += wandering_prices("m5.large")
+    expected = torn.run("one").files
+    spoil(torn, unusable, "m5.large")
+    assert torn.run("two").files == expected
+
+
+def test_a_price_of_another_region_may_be_unusable(calm: Market) -> None:
+    calm.prices += wandering_prices("p3.2xlarge", ("us-west-2a", "us-west-2b"))
+    calm.write()
+    header, here = "instance_type,region,usd_per_hour", "m5.large,us-east-1,0.096"
+    there = ["m5.large,us-west-2,0.0", "p3.2xlarge,us-west-2,3.06", "p3.2xlarge,us-east-1,"]
+    (calm.folder / "ondemand.csv").write_text("\n".join([header, here, *there, ""]))
+    assert calm.run_as_is().report["agents"] == len(ZONES) + 2
+
+
+@pytest.mark.parametrize("unusable", UNUSABLE)
+def test_a_row_that_the_run_needs_is_told_if_it_is_unusable(torn: Market, unusable: str) -> None:
+    spoil(torn, unusable, "p3.2xlarge")
+    result = torn.run().result
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    told = {"ondemand": "ondemand.csv: 0.0 is no price", "advisor": "band of p3.2xlarge"}
+    assert told.get(UNUSABLE[unusable][0], "trace.csv: ") in result.stderr

@@ -15,7 +15,7 @@ from rich.table import Table
 from decision.choices import Policy
 from decision.features import Floats
 from decision.model import SHIPPED, Model, ModelError, load
-from decision.places import region_of
+from decision.places import named_pool
 from decision.recordings import (
     REPORT,
     RecordingError,
@@ -27,7 +27,7 @@ from decision.recordings import (
 )
 from spotkeeper.backtest import hindsight
 from spotkeeper.backtest.agents import StartMode, agents_of
-from spotkeeper.backtest.market import Market, market_of
+from spotkeeper.backtest.market import Market, market_of, types_asked_for
 from spotkeeper.backtest.plot import svg_of
 from spotkeeper.backtest.report import (
     predictions_of,
@@ -162,11 +162,14 @@ def _market(
         on_other=_passed_over,
         on_file=lambda done, of: progress.update(reading, completed=done, total=of),
     )
+    known = {(one.instance_type, one.az) for one in series}
+    traces = read_trace(trace, lambda name: named_pool(name, known) in known) if trace else None
+    types = types_asked_for(series, traces)
     return market_of(
         series,
-        {region: read_ondemand(ondemand, region) for region in {region_of(s.az) for s in series}},
-        read_advisor(advisor),
-        read_trace(trace) if trace else None,
+        {region: read_ondemand(ondemand, region, types[region]) for region in types},
+        read_advisor(advisor, set().union(*types.values())),
+        traces,
         at,
         ends=window[1],
         tick_hours=tick_minutes / 60,

@@ -108,6 +108,18 @@ def market_of(
     return _on_grid(types, at, tick_hours, traced is not None)
 
 
+def types_asked_for(
+    series: Sequence[PriceSeries], traces: Sequence[Trace] | None
+) -> dict[str, set[str]]:
+    """By region, the types with spot prices and, if there is a trace, pools in it."""
+    traced = None if traces is None else _traces_by_pool(series, traces)
+    found: dict[str, set[str]] = {region_of(one.az): set() for one in series}
+    for one in series:
+        if traced is None or (one.instance_type, one.az) in traced:
+            found[region_of(one.az)].add(one.instance_type)
+    return found
+
+
 def _is_sound(
     priced: Sequence[PriceSeries], ondemand_price: float, begins: float, ends: float
 ) -> bool:

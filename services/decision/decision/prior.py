@@ -6,7 +6,7 @@ reading of 4.9e-4 per hour.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median_low
 
@@ -60,8 +60,15 @@ class Advisor:
         return self.rates.bands[band]
 
 
-def advisor_of(feed: Mapping[str, object], rates: PriorRates | None = None) -> Advisor:
+def advisor_of(
+    feed: Mapping[str, object],
+    rates: PriorRates | None = None,
+    *,
+    types: Container[str] | None = None,
+) -> Advisor:
     """What AWS's spot-advisor-data.json says of Linux; raises `ValueError` if it is another file.
+
+    If instance types are given, it is read and judged of these alone.
 
     https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json
     """
@@ -69,15 +76,17 @@ def advisor_of(feed: Mapping[str, object], rates: PriorRates | None = None) -> A
     if not isinstance(regions, Mapping):
         raise ValueError("it has no spot_advisor")
     rates = rates or PriorRates()
-    return Advisor(dict(_bands(regions, len(rates.bands))), rates)
+    return Advisor(dict(_bands(regions, len(rates.bands), types)), rates)
 
 
 def _bands(
-    regions: Mapping[str, object], number_of_bands: int
+    regions: Mapping[str, object], number_of_bands: int, wanted: Container[str] | None
 ) -> Iterable[tuple[tuple[str, str], int]]:
     for region, systems in regions.items():
         types = systems.get("Linux", {}) if isinstance(systems, Mapping) else {}
         for instance_type, entry in types.items():
+            if wanted is not None and instance_type not in wanted:
+                continue
             band = entry.get("r") if isinstance(entry, Mapping) else None
             if not isinstance(band, int) or not 0 <= band < number_of_bands:
                 raise ValueError(f"the band of {instance_type} in {region} is {band!r}")

@@ -10,7 +10,7 @@ import gzip
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,47 +153,57 @@ def _price_rows(rows: Iterable[Any], path: Path) -> Iterator[tuple[str, str, flo
             raise RecordingError(f"Row {number} of {path} is no spot price: {error!r}.") from error
 
 
-def read_ondemand(path: Path, region: str) -> dict[str, float]:
-    """USD per hour by instance type, for a region if the file tells of several."""
+def read_ondemand(path: Path, region: str, types: Container[str]) -> dict[str, float]:
+    """USD per hour of these instance types, for a region if the file tells of several."""
     found, lines = {}, 0
     for number, row in _csv_rows(path, ["instance_type"]):
         lines += 1
+        instance_type = row["instance_type"].strip()
+        if instance_type not in types or row.get("region") not in (None, "", region):
+            continue
         column = next((name for name in ONDEMAND_COLUMNS if row.get(name)), None)
         if column is None:
             raise RecordingError(f"Line {number} of {path} has no {ONDEMAND_COLUMNS[0]}.")
-        if row.get("region") in (None, "", region):
-            found[row["instance_type"].strip()] = _number(row[column], path, number)
+        found[instance_type] = _number(row[column], path, number)
     if not lines:
         raise RecordingError(f"{path} has no on-demand price.")
     return found
 
 
-def read_advisor(path: Path) -> Advisor:
-    """The spot advisor's feed as AWS publishes it."""
+def read_advisor(path: Path, types: Container[str] | None = None) -> Advisor:
+    """The spot advisor's feed as AWS publishes it; of these instance types, if they are given."""
     try:
-        return advisor_of(_json(path))
+        return advisor_of(_json(path), types=types)
     except (AttributeError, ValueError) as error:
         raise RecordingError(f"{path} is no feed of the spot advisor: {error}.") from error
 
 
-def read_trace(path: Path) -> list[Trace]:
+def read_trace(
+    path: Path, is_asked_for: Callable[[str], bool] = lambda pool_id: True
+) -> list[Trace]:
     """Every pool's availability, from a CSV of changes: ts, pool_id, available (0 or 1).
 
     Of two states of a pool at one moment the later row's counts: only their order tells them apart.
+    Only of a pool that is asked for a row must be usable.
     """
     changes: dict[str, dict[float, bool]] = defaultdict(dict)
     for number, row in _csv_rows(path, ["ts", "pool_id", "available"]):
+        pool_id = row["pool_id"].strip()
         try:
-            available = _STATES[row["available"].strip().lower()]
-            changes[row["pool_id"].strip()][hours_of(row["ts"])] = available
-        except KeyError as error:
-            text = f"Line {number} of {path}: available is {error}, neither 0 nor 1."
-            raise RecordingError(text) from error
-        except ValueError as error:
-            raise RecordingError(f"Line {number} of {path}: {error}.") from error
+            at, available = hours_of(row["ts"]), _STATES[row["available"].strip().lower()]
+        except (KeyError, ValueError) as error:
+            if is_asked_for(pool_id):
+                raise RecordingError(f"Line {number} of {path}: {_complaint(error)}.") from error
+        else:
+            changes[pool_id][at] = available
     if not changes:
         raise RecordingError(f"{path} has no events.")
     return [trace_of(pool_id, changes[pool_id]) for pool_id in sorted(changes)]
+
+
+def _complaint(error: KeyError | ValueError) -> str:
+    is_state = isinstance(error, KeyError)
+    return f"available is {error}, neither 0 nor 1" if is_state else str(error)
 
 
 _STATES = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
