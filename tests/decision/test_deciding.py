@@ -16,6 +16,7 @@ from spotkeeper_contracts.presence import (
     AgentReportedChange,
     AgentReportedPrice,
 )
+from spotkeeper_contracts.values import pool_name
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
 
@@ -207,3 +208,19 @@ async def test_a_heartbeat_from_elsewhere_counts_more_than_an_older_request(
     )
     await agent.scene.handle(beat)
     assert (await agent.recommendation()).savings_impact == 0.0016
+
+
+@pytest.mark.parametrize("instance_type", ["c7i.metal-24xl", "u7i-12tb.224xlarge"])
+async def test_a_decision_and_a_pricing_report_know_the_same_pools(
+    decided: Scene, instance_type: str
+) -> None:
+    here, there = (pool_name(instance_type, az) for az in ("us-east-1a", "us-east-1b"))
+    agent = OneAgent(decided, instance_type=instance_type, current_pool_id=here)
+    await agent.is_known()
+    await agent.reports({there: 0.0098}, instance_type=instance_type, region="us-east-1")
+    await agent.decides({there: 0.0098})
+    rows = await decided.db.raw.fetch(
+        "select pool_id, pool_group from pools where client_id = $1", agent.state.client_id
+    )
+    group = f"{instance_type}.us-east-1"
+    assert sorted(map(tuple, rows)) == [(here, group), (there, group)]
