@@ -59,15 +59,17 @@ OWN_FILES = {
     "decision": {
         "acting": "when a decision is acted upon by itself",
         "choices": "what each choice costs, and its gates",
-        "engine": "the models in use, their swap, an answer in time",
+        "engine": "what decides, what watches, an answer in time",
         "features": "evidence to the model's rows",
         "model": "the only file that knows the runtime of models",
         "places": "where a pool lies, by its name",
         "prior": "what AWS publishes, as rates before evidence",
+        "proof": "a new model is tried in a process of its own",
         "questions": "evidence, model and rules put together",
         "reasons": "a decision in words",
         "recordings": "recorded markets as files, to train and to back-test",
         "records": "a decision as it is kept, told and shown",
+        "slots": "the models in use, and their swap",
         "trials": "rows that every model must answer",
     },
     "gateway": {

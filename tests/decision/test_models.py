@@ -16,9 +16,10 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene, example, scene
 from decision.app import service
-from decision.engine import ANSWERS_AT_ONCE, Slot, engine_of
+from decision.engine import engine_of
 from decision.model import INPUT, SHIPPED, card_path
 from decision.questions import answer
+from decision.slots import ANSWERS_AT_ONCE, Asked, Slot
 from spotkeeper_contracts.decisions import DecisionMade, Recommendation
 from spotkeeper_contracts.models import (
     GetModelReport,
@@ -131,7 +132,7 @@ async def test_a_recent_decision_is_repeated_while_the_engine_is_away(
     agent = OneAgent(with_file)
     await agent.decides()
     engine = engine_of(with_file.tx.settings)
-    monkeypatch.setattr(engine, "active", Slot(ModelRole.ACTIVE, None))
+    monkeypatch.setattr(engine, "active", Slot(ModelRole.ACTIVE, None, answer_seconds=0.5))
     again = await agent.decides()
     assert (again.outcome, again.recommendation) == ("degraded", Recommendation.SWITCH)
     assert again.target_pool == THERE
@@ -165,6 +166,11 @@ async def test_an_engine_that_takes_too_long_is_not_waited_for(
     assert (await look(with_file)).healthy
 
 
+def hanging_of(slot: Slot) -> int:
+    """How many of a model's threads have not answered in time."""
+    return len(slot.asked.hanging) if slot.asked else 0
+
+
 async def test_an_engine_that_hangs_is_asked_no_more_than_it_has_threads(
     with_file: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +192,7 @@ async def test_an_engine_that_hangs_is_asked_no_more_than_it_has_threads(
     assert len(asked) == ANSWERS_AT_ONCE
     monkeypatch.undo()
     release.set()
-    await eventually(lambda: not engine._hanging, within_seconds=5)
+    await eventually(lambda: not hanging_of(engine.active), within_seconds=5)
     assert (await look(with_file)).healthy
     assert (await agent.decides()).outcome is None
 
@@ -211,7 +217,7 @@ async def test_an_engine_that_fails_at_all_decisions_does_not_say_that_it_is_wel
     slot = engine_of(with_file.tx.settings).active
     assert slot.model is not None
     failing = replace(slot.model, _session=Fussy(slot.model._session))
-    monkeypatch.setattr(slot, "_of_file", failing)
+    monkeypatch.setattr(slot, "_of_file", Asked(failing))
     for _ in range(2):
         assert (await agent.decides()).outcome == "degraded"
         assert not (await look(with_file)).healthy

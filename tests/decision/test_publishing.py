@@ -1,15 +1,23 @@
 """Models that are published: checked, taken up, held in their roles, and withdrawn."""
 
 import base64
+import hashlib
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from chassis.testing import Scene, example
 from decision.engine import engine_of
-from decision.model import SHIPPED, card_path
+from decision.model import INPUT, SHIPPED, ModelCard, ModelError, card_path
+from decision.proof import prove
+from decision.questions import answer
+from decision.slots import ANSWERS_AT_ONCE
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.models import ListModels, ModelRole, PublishModel, WithdrawModel
 from tests.decision.fleet import OneAgent, look
@@ -23,7 +31,7 @@ async def forgotten(decided: Scene) -> AsyncIterator[None]:
     """The engine outlives a test, and what a test published is not to decide in the next."""
     yield
     for slot in engine_of(decided.tx.settings).slots:
-        slot.publish(None)
+        await slot.publish(None)
 
 
 async def publish(decided: Scene, **fields: Any) -> Any:
@@ -119,3 +127,103 @@ async def test_the_same_file_with_another_card_is_taken_up(decided: Scene) -> No
         await publish(decided, card={**CARD, "version": version})
         assert (await look(decided)).model_version == version
     assert await roles(decided) == {"active": "risk-two"}
+
+
+def looping(times: int) -> dict[str, Any]:
+    """The shipped model, which goes round for nothing so many times before it answers."""
+    model = onnx.load_model_from_string(SHIPPED.read_bytes())
+    graph = model.graph
+    for node in graph.node:
+        node.input[:] = ["slow" if name == INPUT else name for name in node.input]
+    scalars = {"times": np.int64(times), "goes_on": np.bool_(True), "nothing": np.float32(0)}
+    graph.initializer.extend(numpy_helper.from_array(np.array(v), n) for n, v in scalars.items())
+    scalar = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["on_"]), helper.make_node("Sin", ["x"], ["x_"])],
+        "body",
+        [
+            *(scalar("i", TensorProto.INT64, []), scalar("on", TensorProto.BOOL, [])),
+            scalar("x", TensorProto.FLOAT, []),
+        ],
+        [scalar("on_", TensorProto.BOOL, []), scalar("x_", TensorProto.FLOAT, [])],
+    )
+    nodes = [
+        helper.make_node("Loop", ["times", "goes_on", "nothing"], ["zero"], body=body),
+        helper.make_node("Add", [INPUT, "zero"], ["slow"]),
+    ]
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *rest])
+    content = model.SerializeToString()
+    told = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    return {"onnx": base64.b64encode(content).decode(), "card": {**CARD, **told}}
+
+
+async def test_a_model_that_goes_round_a_little_is_no_worse(decided: Scene) -> None:
+    await publish(decided, **looping(3))
+    assert (await look(decided)).healthy
+
+
+async def test_a_model_that_never_answers_is_refused_and_hinders_nobody(decided: Scene) -> None:
+    with pytest.raises(Refused) as refused:
+        await publish(decided, **looping(10**13))
+    assert "hangs" in (refused.value.refusal.details or {})["onnx"][0]
+    assert (await OneAgent(decided).decides()).outcome is None
+
+
+async def test_a_model_that_takes_longer_than_a_decision_may_is_refused() -> None:
+    slow = looping(100_000)
+    content, card = base64.b64decode(slow["onnx"]), ModelCard.model_validate(slow["card"])
+    await prove(content, card, answer_seconds=60.0)
+    with pytest.raises(ModelError, match="s for 2 pools"):
+        await prove(content, card, answer_seconds=0.001)
+
+
+async def test_a_shadow_that_hangs_takes_nothing_from_the_model_that_decides(
+    decided: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = OneAgent(decided)
+    await publish(decided, role="shadow", card={**CARD, "version": "risk-shadow"})
+    await look(decided)
+    release = threading.Event()
+
+    def hangs(question: Any, model: Any) -> Any:
+        if model.version == "risk-shadow":
+            release.wait(60)
+        return answer(question, model)
+
+    monkeypatch.setattr("decision.engine.answer", hangs)
+    try:
+        for _ in range(2 * ANSWERS_AT_ONCE):
+            assert (await agent.decides()).outcome is None
+            assert (await agent.explained()).shadow is None
+        assert (await look(decided)).healthy
+    finally:
+        release.set()
+
+
+async def test_a_model_that_hangs_is_done_with_once_it_is_withdrawn(
+    decided: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = OneAgent(decided)
+    await agent.is_known()
+    await publish(decided, card={**CARD, "version": "risk-hangs"})
+    await look(decided)
+    release = threading.Event()
+
+    def hangs(question: Any, model: Any) -> Any:
+        if model.version == "risk-hangs":
+            release.wait(60)
+        return answer(question, model)
+
+    monkeypatch.setattr("decision.engine.answer", hangs)
+    monkeypatch.setattr(engine_of(decided.tx.settings), "_timeout_seconds", 0.05)
+    try:
+        for _ in range(ANSWERS_AT_ONCE):
+            assert (await agent.decides()).outcome == "degraded"
+        monkeypatch.setattr(engine_of(decided.tx.settings), "_timeout_seconds", 5.0)
+        await decided.handle(WithdrawModel(role=ModelRole.ACTIVE))
+        await look(decided)
+        assert (await agent.decides()).outcome is None
+    finally:
+        release.set()

@@ -1,103 +1,26 @@
-"""The engine of this process: the models in use, their swap, and an answer in time.
-
-A model is loaded and checked aside, then bound to the name that decisions read: no decision sees
-half of a swap. A published model stands above the file of the settings, which each process watches.
-"""
+"""The engine of this process: the model that decides, the one that watches, an answer in time."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
 from chassis import clock
 from chassis.log import get_logger
 from decision import metrics
 from decision.choices import Risk
 from decision.features import Rows
-from decision.model import SHIPPED, Model, ModelCard, ModelError, card_path, checked, load
+from decision.model import SHIPPED, Model
 from decision.prior import Advisor
 from decision.questions import Answer, Question, answer
 from decision.recordings import RecordingError, read_advisor
 from decision.settings import DecisionSettings
+from decision.slots import Asked, EngineDown, Slot
 from decision.trials import trial_rows
 from spotkeeper_contracts.models import ModelRole
 
 log = get_logger()
-P = ParamSpec("P")
 T = TypeVar("T")
-
-ANSWERS_AT_ONCE = 4
-
-
-class EngineDown(Exception):
-    """The engine cannot decide now; `reason` says why in a word, the text in a sentence."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A model that was published for a role; with each publication `mark` is another value."""
-
-    mark: object
-    onnx: bytes
-    card: Mapping[str, Any]
-
-    def opened(self) -> Model:
-        """The model, checked anew; raises `ModelError`."""
-        return checked(self.onnx, ModelCard.model_validate(self.card))
-
-
-class Slot:
-    """The model of one role: from a file, or published."""
-
-    def __init__(self, role: ModelRole, path: Path | None) -> None:
-        self.role = role
-        self.path = path
-        self.error: str | None = None
-        self._of_file: Model | None = None
-        self._published: Model | None = None
-        self._file_seen: object = None
-        self.published_seen: object = None
-
-    @property
-    def model(self) -> Model | None:
-        """The model that decides now."""
-        return self._published or self._of_file
-
-    def look_at_file(self) -> None:
-        """Load the file if it, or its card, is another than before; a bad one changes nothing."""
-        if self.path is None:
-            return
-        seen = tuple(_mark(path) for path in (self.path, card_path(self.path)))
-        if seen == self._file_seen:
-            return
-        self._file_seen = seen
-        path = self.path
-        model = self._taken(lambda: load(path), "file")
-        self.error = None if model else f"{path} is no sound model"
-        self._of_file = model or self._of_file
-
-    def publish(self, published: Published | None) -> None:
-        """Take up what was published for the role, or let the file decide again."""
-        self.published_seen = published.mark if published else None
-        self._published = self._taken(published.opened, "published") if published else None
-
-    def _taken(self, opened: Callable[[], Model], origin: str) -> Model | None:
-        try:
-            model = opened()
-        except (ModelError, ValueError) as error:
-            metrics.MODEL_REFUSED.labels(origin).inc()
-            log.error("model refused", role=self.role.value, origin=origin, error=str(error))
-            return None
-        metrics.MODELS_SWAPPED.labels(self.role.value).inc()
-        log.info("model taken up", role=self.role.value, origin=origin, version=model.version)
-        return model
 
 
 class Engine:
@@ -105,13 +28,12 @@ class Engine:
 
     def __init__(self, settings: DecisionSettings) -> None:
         self._timeout_seconds = settings.engine_timeout_seconds
-        self._threads = ThreadPoolExecutor(ANSWERS_AT_ONCE, "engine")
-        self._hanging: set[Future[Any]] = set()
         self._advisor = _advisor(settings)
         self._priors: dict[tuple[str, str], float] = {}
         self._is_failing = False
-        self.active = Slot(ModelRole.ACTIVE, settings.model_file or SHIPPED)
-        self.shadow = Slot(ModelRole.SHADOW, settings.shadow_file)
+        limit = {"answer_seconds": settings.engine_timeout_seconds}
+        self.active = Slot(ModelRole.ACTIVE, settings.model_file or SHIPPED, **limit)
+        self.shadow = Slot(ModelRole.SHADOW, settings.shadow_file, **limit)
         self.opening = asyncio.Lock()
         self.looked_at: float | None = None
         self.told_at = float("-inf")
@@ -134,82 +56,68 @@ class Engine:
             self._priors[key] = self._advisor.prior_per_h(*key)
         return self._priors[key]
 
-    async def answer(self, question: Question) -> Answer:
-        """The decision of the active model; raises `EngineDown`."""
-        model = self.active.model
-        if model is None:
-            self._fails("no-model")
-            raise EngineDown("no-model", "no model is loaded")
-        found = await self._in_time(answer, question, model)
-        self._is_failing = False
-        return found
+    async def answer(self, question: Question) -> tuple[Answer, Answer | None]:
+        """The decision of the active model, and what the watching one would have decided.
+
+        Raises `EngineDown` for the active model; the other has no answer then, as if it were none.
+        """
+        if self.shadow.asked is None:
+            return await self._decide(question), None
+        decided, watched = await asyncio.gather(
+            self._decide(question), self._watch(self.shadow.asked, question), return_exceptions=True
+        )
+        if isinstance(decided, BaseException):
+            raise decided
+        return decided, watched if isinstance(watched, Answer) else None
 
     async def rate(self, rows: Rows) -> list[Risk] | None:
         """The risk of each row by the active model; None if it cannot say."""
-        model = self.active.model
-        if model is None:
+        if self.active.asked is None:
             return None
         try:
-            found = await self._in_time(model.risks, rows)
+            return await self._ask(lambda model: model.risks(rows))
         except EngineDown:
             return None
-        self._is_failing = False
-        return found
 
     async def recover(self) -> None:
         """If the last answer failed, see whether the engine answers all that it must again."""
         if self._is_failing:
             await self.rate(trial_rows())
 
-    async def shadow_answer(self, question: Question) -> Answer | None:
-        """What the watching model would have decided, if there is one and it answers."""
-        model = self.shadow.model
-        if model is None:
-            return None
+    async def _decide(self, question: Question) -> Answer:
+        return await self._ask(lambda model: answer(question, model))
+
+    async def _watch(self, asked: Asked, question: Question) -> Answer | None:
+        """The watching model has half of the time: nobody waits for it when a decision is made."""
         try:
-            return await self._in_time(answer, question, model)
-        except EngineDown:
+            return await asked.ask(
+                lambda model: answer(question, model), within_seconds=self._timeout_seconds / 2
+            )
+        except EngineDown as down:
+            log.warning("the shadow has no answer", reason=down.reason)
             return None
 
-    async def _in_time(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _ask(self, work: Callable[[Model], T]) -> T:
+        """Ask the active model; whether it can decide is known by its last answer."""
         start = clock.monotonic()
-        if len(self._hanging) >= ANSWERS_AT_ONCE:  # No thread is left that could answer.
-            self._fails("timeout")
-            raise EngineDown("timeout", "the engine did not answer in time")
-        working = self._threads.submit(work, *args, **kwargs)
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                found = await asyncio.wrap_future(working)
-        except TimeoutError as error:
-            self._hanging.add(working)
-            working.add_done_callback(self._hanging.discard)
-            self._fails("timeout")
-            raise EngineDown("timeout", "the engine did not answer in time") from error
-        except ModelError as error:
-            self._fails("model")
-            raise EngineDown("model", "the model failed") from error
+            if self.active.asked is None:
+                raise EngineDown("no-model", "no model is loaded")
+            found = await self.active.asked.ask(work, within_seconds=self._timeout_seconds)
+        except EngineDown as down:
+            self._is_failing = True
+            metrics.ENGINE_FAILURES.labels(down.reason).inc()
+            log.error("the engine cannot decide", reason=down.reason)
+            raise
+        self._is_failing = False
         metrics.ENGINE_SECONDS.observe(clock.monotonic() - start)
         return found
-
-    def _fails(self, reason: str) -> None:
-        self._is_failing = True
-        metrics.ENGINE_FAILURES.labels(reason).inc()
-        log.error("the engine cannot decide", reason=reason)
 
 
 @cache
 def engine_of(settings: DecisionSettings) -> Engine:
     """The one engine of a process with these settings."""
     return Engine(settings)
-
-
-def _mark(path: Path) -> object:
-    """What changes when a file does; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _advisor(settings: DecisionSettings) -> Advisor:

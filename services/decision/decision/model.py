@@ -113,9 +113,12 @@ def card_path(path: Path) -> Path:
 
 def load(path: Path = SHIPPED, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> Model:
     """The model in a file, with the card beside it; raises `ModelError`."""
-    content = _read(path, size_limit_bytes)
-    card = _read_card(card_path(path))
-    return checked(content, card)
+    return checked(*read(path, size_limit_bytes=size_limit_bytes))
+
+
+def read(path: Path, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> tuple[bytes, ModelCard]:
+    """What a model's file and its card hold, unchecked; raises `ModelError`."""
+    return _read(path, size_limit_bytes), _read_card(card_path(path))
 
 
 def checked(content: bytes, card: ModelCard) -> Model:

@@ -6,12 +6,12 @@ from typing import Any
 
 from chassis.transaction import Tx
 from decision import acting, metrics, records
-from decision.engine import EngineDown
 from decision.handlers.asking import Market, known_pools, question_about
 from decision.handlers.found import Known, agent_to_change, agent_to_read, follow
 from decision.handlers.models import engine_of_now
 from decision.questions import Answer
 from decision.records import DEGRADED
+from decision.slots import EngineDown
 from decision.store import contexts, decisions, pools
 from decision.store.pools import Told
 from decision.store.rows import Row
@@ -120,14 +120,13 @@ async def _decided(
     question = await question_about(agent, market, known, engine, tx)
     decision_id = tx.new_id()
     try:
-        answer = await engine.answer(question)
+        answer, shadow = await engine.answer(question)
     except EngineDown as down:
         last = await _last_decision(agent, market.here, list(market.prices), tx)
         detail = records.degraded(
             str(down), last, gates, current_pool=market.here, decision_id=decision_id, at=tx.now
         )
         return detail, None
-    shadow = await engine.shadow_answer(question)
     return records.detail_of(answer, shadow, gates, decision_id=decision_id, at=tx.now), answer
 
 

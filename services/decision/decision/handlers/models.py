@@ -1,6 +1,5 @@
 """The models: published, withdrawn, taken up by this process, and judged by what came of them."""
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
@@ -10,8 +9,10 @@ from pydantic import ValidationError
 
 from chassis import clock
 from chassis.transaction import Tx
-from decision.engine import Engine, Published, engine_of
-from decision.model import ModelCard, ModelError, checked
+from decision.engine import Engine, engine_of
+from decision.model import ModelCard, ModelError
+from decision.proof import prove
+from decision.slots import Published
 from decision.store import models as store
 from decision.store.rows import Row
 from spotkeeper_contracts import Refused
@@ -46,19 +47,23 @@ async def look_at_models(engine: Engine, tx: Tx) -> None:
         return
     published = await store.in_roles(tx.db)
     for slot in engine.slots:
-        await asyncio.to_thread(slot.look_at_file)
+        await slot.look_at_file()
         mark = published.get(slot.role)
         if mark == slot.published_seen:
             continue
         row = await store.content(tx.db, slot.role)
         found = Published(mark, row["onnx"], row["card"]) if mark and row else None
-        await asyncio.to_thread(slot.publish, found)
+        await slot.publish(found)
     engine.looked_at = clock.monotonic()
 
 
 async def publish_model(request: PublishModel, tx: Tx) -> ModelAnswer:
     """Keep a model that passes every check, and give it the role."""
-    content, card = _checked(request)
+    content, card = _read(request)
+    try:
+        await prove(content, card, answer_seconds=tx.settings.engine_timeout_seconds)
+    except ModelError as error:
+        raise _invalid("onnx", str(error)) from error
     detail = ModelDetail(
         sha256=card.sha256,
         version=card.version,
@@ -105,7 +110,7 @@ async def get_model_report(request: GetModelReport, tx: Tx) -> ModelReport:
     )
 
 
-def _checked(request: PublishModel) -> tuple[bytes, ModelCard]:
+def _read(request: PublishModel) -> tuple[bytes, ModelCard]:
     """The model's bytes and card; raises `Refused` with 400 and what is wrong with which."""
     try:
         content = base64.b64decode(request.onnx, validate=True)
@@ -121,10 +126,6 @@ def _checked(request: PublishModel) -> tuple[bytes, ModelCard]:
         raise _invalid("card.sha256", "The card is of another model")
     if len(content) != card.size_bytes:
         raise _invalid("card.size_bytes", f"The model has {len(content)} bytes")
-    try:
-        checked(content, card)
-    except ModelError as error:
-        raise _invalid("onnx", str(error)) from error
     return content, card
 
 
