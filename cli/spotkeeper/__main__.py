@@ -1,6 +1,19 @@
-"""`python -m spotkeeper` is `spotkeeper`."""
+"""What `spotkeeper` and `python -m spotkeeper` run."""
 
-from spotkeeper.main import app
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command; an interrupt while it is still loading ends it quietly as well."""
+    try:
+        from spotkeeper.main import app
+
+        app(prog_name="spotkeeper")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
-    app(prog_name="spotkeeper")
+    main()

@@ -36,7 +36,8 @@ from spotkeeper.supervisor import Part, keep_running
 KAFKA_PORT = 29_092
 POSTGRES_PORT = 25_432
 OWN_BACKENDS = 2
-STOP_WORDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_WORDS = (signal.SIGINT, signal.SIGTERM)
+STANDARD_OUTPUTS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,11 @@ async def up(options: Options, screen: Screen) -> None:
     # What the Kafka client retries is not the user's concern, and what fails for good is raised.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for word in STOP_WORDS:
-        asyncio.get_running_loop().add_signal_handler(word, stopping.set)
+        loop.add_signal_handler(word, stopping.set)
+    terminals = list(filter(os.isatty, STANDARD_OUTPUTS))  # Once closed they are none any more.
+    loop.add_signal_handler(signal.SIGHUP, _hang_up, terminals, stopping)
     running = asyncio.create_task(_run(options, screen))
     asked = asyncio.create_task(stopping.wait())
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,6 +86,14 @@ async def up(options: Options, screen: Screen) -> None:
     screen.tell("stopping")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+def _hang_up(terminals: Sequence[int], stopping: asyncio.Event) -> None:
+    """Stop; the terminal has been closed, and what is written to it would fail."""
+    with open(os.devnull, "wb") as nothing:
+        for terminal in terminals:
+            os.dup2(nothing.fileno(), terminal)
+    stopping.set()
 
 
 async def _run(options: Options, screen: Screen) -> None:

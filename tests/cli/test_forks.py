@@ -129,6 +129,20 @@ async def test_a_server_that_was_killed_takes_its_forks_with_it_and_comes_back(
     assert await run.ended() == -signal.SIGTERM
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who forked")
+async def test_a_frozen_server_does_not_keep_anybody_from_stopping(
+    forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spotkeeper.embedded.child.KILLED_SECONDS", 0.2)
+    monkeypatch.setattr("spotkeeper.embedded.forks.STOP_SECONDS", 0.2)
+    run = Run(forks, "parent", log=tmp_path / "log")
+    await run.start()
+    os.kill(parent_of(run.pid), signal.SIGSTOP)
+    await run.stop(within_seconds=0.2)
+    await forks.stop()
+    assert await run.ended() == -signal.SIGKILL
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
 async def test_forks_die_with_a_user_that_was_killed(forks: ForkServer, tmp_path: Path) -> None:
     user = await asyncio.create_subprocess_exec(

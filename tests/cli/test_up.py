@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -28,6 +29,12 @@ AGENT = {
     "az": "us-east-1a",
     "mode": "spot",
 }
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass
@@ -140,6 +147,23 @@ async def test_nothing_outlives_a_killed_up(folder: Path) -> None:
         await eventually(
             lambda: not any(lives(pid) for pid in up.ready["pids"].values()), within_seconds=10
         )
+
+
+async def test_a_closed_terminal_stops_it_in_an_orderly_way(folder: Path) -> None:
+    ours, terminal = pty.openpty()
+    up = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", IN_A_TERMINAL, sys.executable, "-m", "spotkeeper", "up"),
+        *("--no-agents", "--port", str(free_port()), "--data-dir", str(folder)),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    while b"client-token" not in shown:
+        shown += await asyncio.to_thread(os.read, ours, 4096)
+    os.close(ours)
+    assert await asyncio.wait_for(up.wait(), 15) == 0
 
 
 async def test_a_second_up_over_the_same_data_is_refused(folder: Path) -> None:

@@ -18,6 +18,7 @@ from spotkeeper.embedded.errors import StackError
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.05
+KILLED_SECONDS = 5.0
 HOST = "127.0.0.1"
 
 # Linux hands out 32768-60999 to outgoing connections, so that a server there may find its port
@@ -117,9 +118,14 @@ class Child(ABC):
 
     async def kill(self) -> None:
         """End it and its own children at once, as `kill -9` does."""
-        if self.running:
+        if not self.running:
+            return
+        try:
             os.killpg(self.pid, signal.SIGKILL)
-            await self.ended()
+            async with asyncio.timeout(KILLED_SECONDS):
+                await self.ended()
+        except (ProcessLookupError, TimeoutError):
+            pass  # It is gone, and whoever should tell us of its end does not.
 
     def last_words(self) -> str:
         """The last error in its log, or its last line, and where the log lies."""
