@@ -132,7 +132,7 @@ async def test_a_new_token_works_and_a_revoked_one_fails_within_a_second(system:
 
 async def test_an_expired_token_says_so(system: System) -> None:
     client_id, _ = await new_client(system)
-    soon = (clock.now() + timedelta(seconds=3)).isoformat()
+    soon = (clock.now() + timedelta(seconds=1)).isoformat()
     _, token = await new_token(system, client_id, role="viewer", expires_at=soon)
     async with system.with_token(token) as bearer:
 
@@ -140,25 +140,13 @@ async def test_an_expired_token_says_so(system: System) -> None:
             answer = await bearer.get("/api/agents")
             return answer.status_code == 401 and answer.json()["code"] == "TOKEN_EXPIRED"
 
-        await eventually(expired, within_seconds=6)
+        await eventually(expired, within_seconds=3)
 
 
-@pytest.mark.parametrize(
-    ("place", "body", "field"),
-    [
-        ("", {"name": " \t", "email": "ops@acme.example"}, "name"),
-        ("/{client_id}/tokens", {"role": "viewer", "expires_at": "2020-01-01T00:00:00Z"},
-         "expires_at"),
-    ],
-)  # fmt: skip
-async def test_nobody_is_nameless_and_no_token_expires_before_it_is_made(
-    system: System, place: str, body: dict[str, str], field: str
-) -> None:
-    client_id, _ = await new_client(system)
-    path = f"/api/admin/clients{place.format(client_id=client_id)}"
-    answer = await system.admin.post(path, json=body)
-    assert (answer.status_code, answer.json()["error"]) == (400, "Validation failed")
-    assert list(answer.json()["details"]) == [field]
+async def test_a_client_has_a_name_that_can_be_seen(system: System) -> None:
+    body = {"name": " \t", "email": "ops@acme.example"}
+    answer = await system.admin.post("/api/admin/clients", json=body)
+    assert (answer.status_code, list(answer.json()["details"])) == (400, ["name"])
 
 
 async def test_a_deleted_clients_tokens_stop_working(system: System) -> None:

@@ -121,7 +121,8 @@ def _read(request: PublishModel) -> tuple[bytes, ModelCard]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in ("card", *first["loc"]))
-        raise _invalid(place, first["msg"]) from error
+        text = "Missing required field" if first["type"] == "missing" else first["msg"]
+        raise _invalid(place, text) from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise _invalid("card.sha256", "The card is of another model")
     if len(content) != card.size_bytes:
