@@ -79,6 +79,10 @@ def test_a_zone_tells_its_region(az: str) -> None:
     assert zone_in(f"{az}-pool-1") == az
 
 
+def test_a_zone_of_a_region_unheard_of_tells_it_as_well() -> None:
+    assert region_of("us-northcentral-1a") == "us-northcentral-1"
+
+
 @pytest.mark.parametrize(
     "name",
     ["m5.large", "m5.large.us-east-1", "m5.large-use1-az1", "use1-az1", "m5.large.us-east-1ab"],

@@ -14,6 +14,8 @@ _WORD_BEGINS, _WORD_ENDS = r"(?<![a-z0-9])", r"(?![a-z0-9])"
 _COMPASS = r"(?:north|south)?(?:east|west)|north|south|central"
 _REGION = re.compile(rf"(?:[a-z]{{2}}(?:-gov|-iso[a-z]?)?|eusc-[a-z]{{2}})-(?:{_COMPASS})-\d+")
 """As AWS names regions: us-east-1, us-gov-west-1, us-isob-east-1, eusc-de-east-1."""
+_REGION_OF_ZONE = re.compile(rf"{_REGION.pattern}|[a-z]+(?:-[a-z]+)+-\d+")
+"""What is told to be a zone may lie in a region that is named as none was until now."""
 _AZ = re.compile(rf"{_WORD_BEGINS}{_REGION.pattern}(?:-[a-z]{{3}}-\d+)?[a-z]{_WORD_ENDS}")
 """us-east-1a; us-west-2-lax-1b is a local zone."""
 _FAMILY = (
@@ -72,5 +74,5 @@ def zone_in(pool_id: str) -> str | None:
 
 def region_of(az: str) -> str:
     """The region that a zone lies in: us-east-1 for us-east-1a and us-east-1-bos-1a."""
-    found = _REGION.match(az)
+    found = _REGION_OF_ZONE.match(az)
     return found.group() if found else az
