@@ -27,7 +27,7 @@ async def test_a_fuzzer_finds_no_500_and_no_undocumented_answer(
                     "not_a_server_error,status_code_conformance,content_type_conformance",
                 ),
                 *(only, "^/api/admin" if only.startswith("--include") else "^/api/(admin|events)"),
-                *("--max-examples", "15", "--phases", "examples,fuzzing", "--seed", "1"),
+                *("--max-examples", "10", "--phases", "examples,fuzzing", "--seed", "1"),
                 *("--request-timeout", "20", "--no-color"),
             ],
             cwd=tmp_path,
