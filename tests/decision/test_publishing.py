@@ -179,20 +179,26 @@ async def test_a_model_that_takes_longer_than_a_decision_may_is_refused() -> Non
         await prove(content, card, answer_seconds=0.001)
 
 
+def hanging(monkeypatch: pytest.MonkeyPatch, version: str) -> threading.Event:
+    """Let the model of this version hang until the event is set."""
+    release = threading.Event()
+
+    def hangs(question: Any, model: Any) -> Any:
+        if model.version == version:
+            release.wait(60)
+        return answer(question, model)
+
+    monkeypatch.setattr("decision.engine.answer", hangs)
+    return release
+
+
 async def test_a_shadow_that_hangs_takes_nothing_from_the_model_that_decides(
     decided: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = OneAgent(decided)
     await publish(decided, role="shadow", card={**CARD, "version": "risk-shadow"})
     await look(decided)
-    release = threading.Event()
-
-    def hangs(question: Any, model: Any) -> Any:
-        if model.version == "risk-shadow":
-            release.wait(60)
-        return answer(question, model)
-
-    monkeypatch.setattr("decision.engine.answer", hangs)
+    release = hanging(monkeypatch, "risk-shadow")
     try:
         for _ in range(2 * ANSWERS_AT_ONCE):
             assert (await agent.decides()).outcome is None
@@ -209,14 +215,7 @@ async def test_a_model_that_hangs_is_done_with_once_it_is_withdrawn(
     await agent.is_known()
     await publish(decided, card={**CARD, "version": "risk-hangs"})
     await look(decided)
-    release = threading.Event()
-
-    def hangs(question: Any, model: Any) -> Any:
-        if model.version == "risk-hangs":
-            release.wait(60)
-        return answer(question, model)
-
-    monkeypatch.setattr("decision.engine.answer", hangs)
+    release = hanging(monkeypatch, "risk-hangs")
     monkeypatch.setattr(engine_of(decided.tx.settings), "_timeout_seconds", 0.05)
     try:
         for _ in range(ANSWERS_AT_ONCE):

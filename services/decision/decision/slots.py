@@ -102,9 +102,10 @@ class Slot:
     async def publish(self, published: Published | None) -> None:
         """Take up what was published for the role, or let the file decide again."""
         self.published_seen = published.mark if published else None
-        self._published = None
-        if published is not None:
-            self._published = await self._taken(_opened(published), "published")
+        taken = None
+        if published is not None:  # The one before decides until this one is open.
+            taken = await self._taken(_opened(published), "published")
+        self._published = taken
 
     async def _of(self, path: Path) -> Model:
         """The model in a file; what did not come with this program is proved first."""

@@ -74,6 +74,7 @@ async def announce_termination(
     await _give_up(request.instance_id, rows.values(), tx)
     is_idle = action is TerminationAction.NO_ACTION
     if is_idle and known is not None and known["action"] == Action.NO_ACTION:
+        await settle(agent, tx)
         return answer_to_notice(known)
     replica_id = None if replica is None else replica.id
     command_id = None
