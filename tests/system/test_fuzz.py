@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.system.driver import ADMIN_TOKEN, System
 
-
 #: Long polls are tried in test_commands.py; here each would cost up to 25 seconds.
 CONFIG = """
 [parameters]
