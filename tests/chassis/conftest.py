@@ -11,16 +11,19 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis import clock
 from chassis.asking import Asker
+from chassis.envelope import Record
 from chassis.producer import Producer
 from chassis.topics import create_topics
 from spotkeeper.embedded.child import free_port
 from spotkeeper_contracts import TOPICS, Refusal, Refused
 from spotkeeper_contracts.agents import GetAgent, ShutDownAgent
+from spotkeeper_contracts.topics import Topic
 from tests.chassis import counter
 from tests.stack import Stack, eventually, is_ready
 
@@ -133,6 +136,34 @@ async def bus(own_stack: Stack) -> AsyncIterator[Bus]:
         yield Bus(own_stack, dsn, producer, asker, told, db)
 
 
+@pytest.fixture(scope="module")
+async def served(bus: Bus) -> AsyncIterator[Bus]:
+    """The bus, with one counter at work for all tests of a module that do not break it."""
+    async with bus.service():
+        yield bus
+
+
 @pytest.fixture
 def new_key() -> Callable[[], UUID]:
     return clock.new_id
+
+
+async def read(bus: Bus, topic: Topic, key: bytes | None = None) -> list[Record]:
+    """All records of a topic, or of one key in its order."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bus.stack.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic.name, n) for n in range(12)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(partitions)
+        found: list[Record] = []
+        while any([await consumer.position(p) < ends[p] for p in partitions]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += [
+                    Record(r.topic, r.key or b"", r.value, list(r.headers), r.partition)
+                    for r in records
+                ]
+        return [record for record in found if key is None or record.key == key]
+    finally:
+        await consumer.stop()
