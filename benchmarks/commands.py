@@ -3,10 +3,11 @@
 import asyncio
 import json
 
+from benchmarks.chain import LOW_RATE_PER_SECOND, against_bare_chain
 from benchmarks.load import Plan, Result, http, run_load
 from benchmarks.processes import System
 from benchmarks.report import Line
-from benchmarks.requests import LOW_RATE_PER_SECOND, register_agents
+from benchmarks.requests import register_agents
 
 QUEUED = 3_000
 CONNECTIONS = 128
@@ -31,6 +32,7 @@ async def switches(system: System, seconds: float) -> list[Line]:
     return [
         Line("issue switch: p50 at 20/s", result.percentile_ms(0.5), "ms", at_most=12.0),
         Line("issue switch: p99 at 20/s", result.percentile_ms(0.99), "ms", at_most=50.0),
+        *await against_bare_chain(system, result, "issue switch", hops=2, seconds=seconds),
     ]
 
 

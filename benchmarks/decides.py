@@ -1,9 +1,10 @@
 """Decisions over HTTP: asked for at a low rate, with few pools and with many."""
 
+from benchmarks.chain import LOW_RATE_PER_SECOND, against_bare_chain
 from benchmarks.load import Plan, http, run_load
 from benchmarks.processes import System
 from benchmarks.report import Line
-from benchmarks.requests import LOW_RATE_PER_SECOND, register_agents
+from benchmarks.requests import register_agents
 
 POOLS = (1, 5, 20)
 ASKS = 100
@@ -27,6 +28,7 @@ async def decisions(system: System, seconds: float) -> list[Line]:
             Line(f"decide, {pools}: p50 at 20/s", result.percentile_ms(0.5), "ms", at_most=8.0),
             Line(f"decide, {pools}: p99 at 20/s", result.percentile_ms(0.99), "ms", at_most=30.0),
         ]
+    lines += await against_bare_chain(system, result, "decide", hops=1, seconds=seconds)
     return lines
 
 

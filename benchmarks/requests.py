@@ -3,11 +3,10 @@
 import asyncio
 import json
 
+from benchmarks.chain import LOW_RATE_PER_SECOND, against_bare_chain
 from benchmarks.load import Plan, Result, http, run_load
 from benchmarks.processes import System
 from benchmarks.report import Line
-
-LOW_RATE_PER_SECOND = 20.0
 
 
 async def latency(system: System, seconds: float) -> list[Line]:
@@ -29,6 +28,7 @@ async def latency(system: System, seconds: float) -> list[Line]:
     return [
         Line("request and reply: p50 at 20/s", result.percentile_ms(0.5), "ms", at_most=6.0),
         Line("request and reply: p99 at 20/s", result.percentile_ms(0.99), "ms", at_most=25.0),
+        *await against_bare_chain(system, result, "request and reply", hops=1, seconds=seconds),
     ]
 
 
