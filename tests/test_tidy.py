@@ -31,9 +31,9 @@ PACED = {
     ("tests/chassis/counter.py", "shut_down_agent"): "is the slow handler that a drain waits for",
     ("tests/heartbeat/bed.py", "_beat"): "beats at the pace of an agent",
     ("tests/system/conftest.py", "beat_for_ever"): "beats at the pace of an agent",
-    ("tests/system/test_outages.py", "_beat"): "is traffic during an outage, at a pace",
-    ("tests/system/test_outages.py", "_change"): "is traffic during an outage, at a pace",
-    ("tests/system/test_outages.py", "_register"): "is traffic during an outage, at a pace",
+    ("tests/system/outages/test_outages.py", "_beat"): "is traffic during an outage, at a pace",
+    ("tests/system/outages/test_outages.py", "_change"): "is traffic during an outage, at a pace",
+    ("tests/system/outages/test_outages.py", "_register"): "is traffic during an outage, at a pace",
 }
 
 DOMAIN = {

@@ -1,28 +1,30 @@
-"""`kill -9` in the middle of 200 switches: each request has one answer and one command."""
+"""`kill -9` in the middle of 200 switches: each request has one answer and one command.
+
+It comes last, and who falls silent is found after all outages.
+"""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from chassis import clock
-from spotkeeper.embedded.child import free_port
-from spotkeeper_contracts.topics import AGENT_COMMANDS
+from spotkeeper_contracts.topics import AGENT_COMMANDS, AGENT_PRESENCE
 from tests.stack import eventually
-from tests.system.driver import Agent, System, running_system
+from tests.system.driver import Agent, System
+from tests.system.outages.conftest import OFFLINE_AFTER_SECONDS
 
 pytestmark = pytest.mark.timeout(400)
 SWITCHES = 200
+AT_ONCE = 10
 MAY_FAIL = {503, 504}
 
 
 @pytest.fixture(scope="module")
-async def fragile(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    """A system of its own, to be broken."""
-    async with running_system(tmp_path_factory.mktemp("killed"), free_port()) as running:
-        yield running
+async def silent(fragile: System) -> Agent:
+    """An agent that is never heard of again; its silence takes as long as the switches."""
+    return await fragile.register()
 
 
 async def issued(agent: Agent) -> str:
@@ -46,9 +48,11 @@ async def issued(agent: Agent) -> str:
 
 
 async def test_each_switch_is_queued_once_though_both_its_owners_are_killed(
-    fragile: System,
+    fragile: System, silent: Agent
 ) -> None:
-    agents = [await fragile.register() for _ in range(SWITCHES)]
+    agents: list[Agent] = []
+    while len(agents) < SWITCHES:
+        agents += await asyncio.gather(*(fragile.register() for _ in range(AT_ONCE)))
     asking = [asyncio.create_task(issued(agent)) for agent in agents]
 
     async def some_are_answered() -> bool:
@@ -69,3 +73,11 @@ async def test_each_switch_is_queued_once_though_both_its_owners_are_killed(
     }
     told = Counter(queued.values())
     assert {told[command_id] for command_id in answers} == {1}
+
+
+async def test_a_silent_agent_is_still_found_after_all_that(fragile: System, silent: Agent) -> None:
+    async def offline() -> bool:
+        events = await fragile.messages(AGENT_PRESENCE, silent.id)
+        return [e["type"] for e in events] == ["AgentCameOnline.v1", "AgentWentOffline.v1"]
+
+    await eventually(offline, within_seconds=OFFLINE_AFTER_SECONDS + 10, every=0.5)

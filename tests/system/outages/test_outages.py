@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,25 +11,15 @@ import httpx
 import pytest
 
 from chassis import clock
-from spotkeeper.embedded.child import free_port
 from spotkeeper_contracts.topics import AGENT_EVENTS, AGENT_PRESENCE, AGENT_STATE
 from tests.stack import eventually
-from tests.system.driver import Agent, System, registration, running_system
+from tests.system.driver import Agent, System, registration
+from tests.system.outages.conftest import OFFLINE_AFTER_SECONDS
 
 pytestmark = pytest.mark.timeout(600)
-OFFLINE_AFTER_SECONDS = 12
-FROZEN_SECONDS = 15.0
-"""Longer than the silence that makes an agent offline."""
+FROZEN_SECONDS = OFFLINE_AFTER_SECONDS + 1.0
+"""Longer than the silence that makes an agent offline, and than a client waits for Kafka."""
 MAY_FAIL = {503, 504}
-
-
-@pytest.fixture(scope="module")
-async def fragile(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    """A system of its own, to be broken, with a short silence limit."""
-    folder = tmp_path_factory.mktemp("fragile")
-    limit = {"SPOTKEEPER_OFFLINE_AFTER_SECONDS": str(OFFLINE_AFTER_SECONDS)}
-    async with running_system(folder, free_port(), **limit) as running:
-        yield running
 
 
 @dataclass
@@ -171,13 +160,3 @@ async def test_a_process_frozen_under_traffic_loses_and_doubles_nothing(
         os.kill(pid, signal.SIGCONT)
         await works_again(traffic)
     await traffic.check()
-
-
-async def test_a_silent_agent_is_still_found_after_all_that(fragile: System) -> None:
-    agent = await fragile.register()
-
-    async def offline() -> bool:
-        events = await fragile.messages(AGENT_PRESENCE, agent.id)
-        return [e["type"] for e in events] == ["AgentCameOnline.v1", "AgentWentOffline.v1"]
-
-    await eventually(offline, within_seconds=OFFLINE_AFTER_SECONDS + 10, every=0.5)
