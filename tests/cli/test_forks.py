@@ -51,14 +51,23 @@ class Run(Child):
         return await self._forks.fork(*self._words, log=self.log, environment=environment)
 
 
-@pytest.fixture
-async def forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ForkServer]:
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (tmp_path / "teller.py").write_text(TELLER)
-    (tmp_path / "parent.py").write_text(PARENT_OF_ONE)
-    server = ForkServer(log=tmp_path / "forkserver.log")
-    yield server
-    await server.stop()
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "teller.py").write_text(TELLER)
+    (folder / "parent.py").write_text(PARENT_OF_ONE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def forks(programs: Path) -> AsyncIterator[ForkServer]:
+    """One server for all tests: it starts anew after it was killed or stopped."""
+    server = ForkServer(log=programs / "forkserver.log")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(programs))
+        yield server
+        await server.stop()
 
 
 async def child_of(run: Child) -> int:
@@ -94,6 +103,7 @@ async def test_a_fork_is_killed_with_its_own_children(forks: ForkServer, tmp_pat
 async def test_forks_that_are_asked_for_at_once_are_each_their_own(
     forks: ForkServer, tmp_path: Path
 ) -> None:
+    await forks.stop()  # They ask for the server at once as well.
     runs = [Run(forks, "teller", str(n), log=tmp_path / f"log{n}") for n in range(5)]
     await asyncio.gather(*(run.start() for run in runs))
     assert len({run.pid for run in runs}) == 5
@@ -144,9 +154,12 @@ async def test_a_frozen_server_does_not_keep_anybody_from_stopping(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
-async def test_forks_die_with_a_user_that_was_killed(forks: ForkServer, tmp_path: Path) -> None:
+async def test_forks_die_with_a_user_that_was_killed(programs: Path, tmp_path: Path) -> None:
     user = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", USER), stdout=asyncio.subprocess.PIPE, cwd=tmp_path
+        *(sys.executable, "-c", USER),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(programs)},
     )
     assert user.stdout is not None
     pid = int(await user.stdout.readline())
@@ -157,9 +170,12 @@ async def test_forks_die_with_a_user_that_was_killed(forks: ForkServer, tmp_path
 
 
 async def test_a_server_that_cannot_start_is_told_with_its_last_words(
-    forks: ForkServer, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "chassis").mkdir()
     (tmp_path / "chassis" / "__init__.py").write_text('raise RuntimeError("ERROR: no memory")')
     with pytest.raises(StackError, match="the fork server ended: RuntimeError: ERROR: no memory"):
-        await Run(forks, "teller", log=tmp_path / "log").start()
+        await Run(
+            ForkServer(log=tmp_path / "forkserver.log"), "teller", log=tmp_path / "log"
+        ).start()

@@ -43,6 +43,11 @@ class Up:
 
     process: asyncio.subprocess.Process
     ready: dict[str, Any]
+    migrating: Path
+    """The log of the registry's migrations."""
+
+    migrated: int
+    """How long that log was before."""
 
     def client(self) -> httpx.AsyncClient:
         """A client of the gateway with the demo token."""
@@ -77,6 +82,18 @@ class Up:
         return await asyncio.wait_for(self.process.wait(), 60)
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, those that they have, and so on."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            started = [int(child) for child in children.read_text().split()]
+        except OSError:
+            continue  # It ended while we looked.
+        found += [each for child in started for each in (child, *descendants(child))]
+    return found
+
+
 async def spawn(folder: Path, *options: str, **variables: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "spotkeeper", "up", "--json", "--no-agents"),
@@ -93,7 +110,8 @@ async def running_up(folder: Path, *options: str, **variables: str) -> AsyncIter
     process = await spawn(folder, "--port", str(free_port()), *options, **variables)
     assert process.stdout is not None
     assert process.stderr is not None
-    up = Up(process, {})
+    migrating = folder / "logs" / "registry-migrate.log"
+    up = Up(process, {}, migrating, migrating.stat().st_size if migrating.exists() else 0)
     try:
         line = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
         assert line, (await process.stderr.read()).decode()
@@ -108,41 +126,61 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("up")
 
 
-async def test_a_stack_is_made_stopped_and_started_again_with_all_it_knew(folder: Path) -> None:
+@pytest.fixture(scope="module")
+async def first(folder: Path) -> AsyncIterator[Up]:
+    """The start that makes a stack."""
     async with running_up(folder, SPOTKEEPER_ADMIN_TOKEN="chosen") as up:
-        assert up.ready["admin_token"] == "chosen"
-        assert {"kafka", "postgres", "gateway", "registry", "heartbeat"} <= set(up.ready["pids"])
-        assert set(up.ready["operations"]) >= {"gateway", "registry", "heartbeat"}
         assert await up.answers()
-        assert await up.end(signal.SIGTERM) == 0
-        assert not [name for name, pid in up.ready["pids"].items() if lives(pid)]
-
-    prepared = (folder / "logs" / "registry-migrate.log").stat().st_size
-    async with running_up(folder) as again:
-        assert await again.agents() == ["kept"]
-        assert (folder / "logs" / "registry-migrate.log").stat().st_size == prepared
+        yield up
 
 
-async def test_whatever_is_killed_comes_back(folder: Path) -> None:
+@pytest.fixture(scope="module")
+async def again(folder: Path, first: Up) -> AsyncIterator[Up]:
+    """A later start over the same data, which is killed in the end."""
+    await first.end(signal.SIGTERM)
     async with running_up(folder) as up:
-        assert await up.answers()
-        for name in ("gateway", "registry", "heartbeat", "postgres", "kafka"):
-            await up.kill(name)
-            await eventually(up.answers, within_seconds=120)
-        if sys.platform == "linux":  # /proc tells who forked them, and its end is theirs.
-            pid = up.ready["pids"]["commands"]
-            os.kill(parent_of(pid), signal.SIGKILL)
-            await eventually(lambda: not lives(pid), within_seconds=5)
-            await eventually(up.answers, within_seconds=120)
+        yield up
+
+
+async def test_a_stack_is_made_and_stopped(first: Up) -> None:
+    assert first.ready["admin_token"] == "chosen"
+    assert {"kafka", "postgres", "gateway", "registry", "heartbeat"} <= set(first.ready["pids"])
+    assert set(first.ready["operations"]) >= {"gateway", "registry", "heartbeat"}
+    assert await first.end(signal.SIGTERM) == 0
+    assert not [name for name, pid in first.ready["pids"].items() if lives(pid)]
+
+
+async def test_a_stack_that_is_started_again_knows_all_it_knew(again: Up) -> None:
+    assert await again.agents() == ["kept"]
+    assert 0 < again.migrated == again.migrating.stat().st_size
+
+
+async def test_a_second_up_over_the_same_data_is_refused(folder: Path, again: Up) -> None:
+    second = await spawn(folder, "--port", str(free_port()))
+    output, errors = await second.communicate()
+    assert (second.returncode, output) == (1, b"")
+    assert errors.decode().count("\n") == 1
+    assert "runs Spotkeeper over" in errors.decode()
+
+
+async def test_whatever_is_killed_comes_back(again: Up) -> None:
+    assert await again.answers()
+    for name in ("gateway", "registry", "heartbeat", "postgres", "kafka"):
+        await again.kill(name)
+        await eventually(again.answers, within_seconds=120)
+    if sys.platform == "linux":  # /proc tells who forked them, and its end is theirs.
+        pid = again.ready["pids"]["commands"]
+        os.kill(parent_of(pid), signal.SIGKILL)
+        await eventually(lambda: not lives(pid), within_seconds=5)
+        await eventually(again.answers, within_seconds=120)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a parent's death signal")
-async def test_nothing_outlives_a_killed_up(folder: Path) -> None:
-    async with running_up(folder) as up:
-        await up.end(signal.SIGKILL)
-        await eventually(
-            lambda: not any(lives(pid) for pid in up.ready["pids"].values()), within_seconds=10
-        )
+async def test_nothing_outlives_a_killed_up(again: Up) -> None:
+    processes = descendants(again.process.pid)
+    assert len(processes) > len(again.ready["pids"])
+    await again.end(signal.SIGKILL)
+    await eventually(lambda: not any(lives(pid) for pid in processes), within_seconds=30)
 
 
 async def test_a_closed_terminal_stops_it_in_an_orderly_way(folder: Path) -> None:
@@ -160,15 +198,6 @@ async def test_a_closed_terminal_stops_it_in_an_orderly_way(folder: Path) -> Non
         shown += await asyncio.to_thread(os.read, ours, 4096)
     os.close(ours)
     assert await asyncio.wait_for(up.wait(), 15) == 0
-
-
-async def test_a_second_up_over_the_same_data_is_refused(folder: Path) -> None:
-    async with running_up(folder):
-        second = await spawn(folder, "--port", str(free_port()))
-        output, errors = await second.communicate()
-        assert (second.returncode, output) == (1, b"")
-        assert errors.decode().count("\n") == 1
-        assert "runs Spotkeeper over" in errors.decode()
 
 
 async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
