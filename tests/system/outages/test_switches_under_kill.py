@@ -5,6 +5,8 @@ It comes last, and who falls silent is found after all outages.
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Iterable
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from tests.system.outages.conftest import OFFLINE_AFTER_SECONDS
 pytestmark = pytest.mark.timeout(400)
 SWITCHES = 200
 AT_ONCE = 10
+T = TypeVar("T")
 MAY_FAIL = {503, 504}
 
 
@@ -25,6 +28,17 @@ MAY_FAIL = {503, 504}
 async def silent(fragile: System) -> Agent:
     """An agent that is never heard of again; its silence takes as long as the switches."""
     return await fragile.register()
+
+
+async def a_few_at_once(works: Iterable[Awaitable[T]]) -> list[T]:
+    """What the works come to."""
+    few = asyncio.Semaphore(AT_ONCE)
+
+    async def done(work: Awaitable[T]) -> T:
+        async with few:
+            return await work
+
+    return await asyncio.gather(*map(done, works))
 
 
 async def issued(agent: Agent) -> str:
@@ -50,9 +64,7 @@ async def issued(agent: Agent) -> str:
 async def test_each_switch_is_queued_once_though_both_its_owners_are_killed(
     fragile: System, silent: Agent
 ) -> None:
-    agents: list[Agent] = []
-    while len(agents) < SWITCHES:
-        agents += await asyncio.gather(*(fragile.register() for _ in range(AT_ONCE)))
+    agents = await a_few_at_once(fragile.register() for _ in range(SWITCHES))
     asking = [asyncio.create_task(issued(agent)) for agent in agents]
 
     async def some_are_answered() -> bool:
@@ -62,8 +74,9 @@ async def test_each_switch_is_queued_once_though_both_its_owners_are_killed(
     for name in ("commands", "registry"):
         fragile.kill(name)
     answers = await asyncio.gather(*asking)
-    for agent, command_id in zip(agents, answers, strict=True):
-        [command] = (await agent.get("commands")).json()["items"]
+    shown = await a_few_at_once(agent.get("commands") for agent in agents)
+    for answer, command_id in zip(shown, answers, strict=True):
+        [command] = answer.json()["items"]
         assert command["command_id"] == command_id
     # A message may be published twice, and then both times under its one id.
     queued = {
