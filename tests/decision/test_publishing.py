@@ -164,7 +164,10 @@ async def test_a_model_that_goes_round_a_little_is_no_worse(decided: Scene) -> N
     assert (await look(decided)).healthy
 
 
-async def test_a_model_that_never_answers_is_refused_and_hinders_nobody(decided: Scene) -> None:
+async def test_a_model_that_never_answers_is_refused_and_hinders_nobody(
+    decided: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("decision.proof.CPU_SECONDS", 2)
     with pytest.raises(Refused) as refused:
         await publish(decided, **looping(10**13))
     assert "hangs" in (refused.value.refusal.details or {})["onnx"][0]
@@ -172,7 +175,7 @@ async def test_a_model_that_never_answers_is_refused_and_hinders_nobody(decided:
 
 
 async def test_a_model_that_takes_longer_than_a_decision_may_is_refused() -> None:
-    slow = looping(100_000)
+    slow = looping(20_000)
     content, card = base64.b64decode(slow["onnx"]), ModelCard.model_validate(slow["card"])
     await prove(content, card, answer_seconds=60.0)
     with pytest.raises(ModelError, match="s for 2 pools"):

@@ -30,6 +30,7 @@ async def prove(content: bytes, card: ModelCard, *, answer_seconds: float) -> No
         "onnx": base64.b64encode(content).decode(),
         "card": card.model_dump(mode="json"),
         "answer_seconds": answer_seconds,
+        "cpu_seconds": CPU_SECONDS,
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "decision.proof"), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -51,9 +52,9 @@ async def prove(content: bytes, card: ModelCard, *, answer_seconds: float) -> No
 
 def main() -> None:
     """Try the model that standard input holds."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     told = json.load(sys.stdin.buffer)
+    resource.setrlimit(resource.RLIMIT_CPU, (told["cpu_seconds"],) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     try:
         model = checked(base64.b64decode(told["onnx"]), ModelCard.model_validate(told["card"]))
         for rows in ROWS_AT_ONCE:
