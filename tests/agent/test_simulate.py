@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,16 +22,28 @@ BURST_SECONDS = 2.0
 REACTION_SECONDS = 1.0
 MOST_KIB = 96 * 1024
 LOG = "log"
+MODULE = ("-m", "spotkeeper_agent")
+IN_A_SHORT_BURST = (
+    "-c",
+    "from spotkeeper_agent import __main__, world; "
+    "world.REGISTRATIONS_PER_SECOND = 1_000; __main__.app()",
+)
+"""The same, but with a burst as short as a small fleet's."""
 
 
 @asynccontextmanager
 async def running_fleet(
-    plane: ControlPlane, folder: Path, *, agents: int = AGENTS, interval_seconds: float = 1.0
+    plane: ControlPlane,
+    folder: Path,
+    *,
+    agents: int = AGENTS,
+    interval_seconds: float = 1.0,
+    program: Sequence[str] = MODULE,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A simulator that runs until the end of the context, if not shorter."""
     with (folder / LOG).open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "spotkeeper_agent", "simulate"),
+            *(sys.executable, *program, "simulate"),
             *("--gateway", plane.url, "--agents", str(agents), "--control-dir", str(folder)),
             *("--interval-seconds", str(interval_seconds)),
             env={**os.environ, "SPOTKEEPER_TOKEN": TOKEN},
@@ -52,7 +64,7 @@ def beating(plane: ControlPlane) -> Counter[str]:
 
 async def registered(plane: ControlPlane, agents: int = AGENTS) -> dict[str, str]:
     """The instances of the fleet by name, once all are registered."""
-    await eventually(lambda: len(plane.of("register")) >= agents, within_seconds=40)
+    await eventually(lambda: len(plane.of("register")) >= agents, within_seconds=120)
     bodies = [call.body for call in plane.of("register")]
     return {body["logical_agent_id"]: body["instance_id"] for body in bodies}
 
@@ -95,7 +107,7 @@ async def test_a_fleet_registers_in_a_spread_burst_and_beats(
 async def test_a_stopped_agent_falls_silent_alone_and_comes_back(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
-    async with running_fleet(plane, tmp_path):
+    async with running_fleet(plane, tmp_path, interval_seconds=0.4):
         instances = await registered(plane)
         silent = instances.pop("agent-07")
         await crash(tmp_path, "agent-07")
@@ -175,8 +187,11 @@ async def test_a_refusal_is_one_sentence(tmp_path: Path, word: str) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
 async def test_a_thousand_agents_are_no_burden(plane: ControlPlane, tmp_path: Path) -> None:
-    async with running_fleet(plane, tmp_path, agents=1_000, interval_seconds=20) as process:
+    async with running_fleet(
+        plane, tmp_path, agents=1_000, interval_seconds=30, program=IN_A_SHORT_BURST
+    ) as process:
         instances = await registered(plane, 1_000)
+        await eventually(lambda: len(beating(plane)) > 300, within_seconds=60)
         assert peak_kib(process.pid) < MOST_KIB
     assert len(instances) == 1_000
     assert plane.connections <= 2 * CONNECTIONS
