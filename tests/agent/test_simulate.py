@@ -127,11 +127,11 @@ async def test_a_stopped_agent_falls_silent_alone_and_comes_back(
 async def test_a_stopped_agent_stays_silent_when_the_fleet_is_started_again(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
-    async with running_fleet(plane, tmp_path):
+    async with running_fleet(plane, tmp_path, interval_seconds=0.4):
         first = await registered(plane)
         await crash(tmp_path, "agent-07")
     plane.calls.clear()
-    async with running_fleet(plane, tmp_path):
+    async with running_fleet(plane, tmp_path, interval_seconds=0.4):
         again = await registered(plane, AGENTS - 1)
         await eventually(lambda: len(beating(plane)) == AGENTS - 1, within_seconds=5)
     assert again == {name: i for name, i in first.items() if name != "agent-07"}
