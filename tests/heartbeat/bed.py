@@ -34,7 +34,7 @@ from spotkeeper_contracts.topics import AGENT_HEARTBEATS, AGENT_PRESENCE
 from tests.stack import EmbeddedStack, eventually, is_ready
 
 OFFLINE_AFTER_SECONDS, DEAF_GAP_SECONDS, BEAT_SECONDS = 2.0, 1.5, 0.5
-"""Short, and in the proportions of a real stack: three beats may be missing before it is deaf."""
+"""Short; as in a real stack, nobody could be heard when three records in a row are missing."""
 FOUND_WITHIN_SECONDS = OFFLINE_AFTER_SECONDS + 4.0
 CLIENT = UUID(int=7)
 
