@@ -12,17 +12,20 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import httpx
+from aiokafka import AIOKafkaConsumer
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from chassis.reader import partitions_of
 from spotkeeper.embedded.artifacts import LOCK
 from spotkeeper.embedded.child import HOST, accepts, free_port
 from spotkeeper.embedded.kafka import Kafka
 from spotkeeper.embedded.postgres import Postgres
 from spotkeeper.embedded.roles import Passwords, create_database
+from spotkeeper_contracts import Topic
 
 KIND = os.environ.get("SPOTKEEPER_TEST_STACK", "embedded")
 T = TypeVar("T")
@@ -160,6 +163,24 @@ async def eventually(
             return value
         assert loop.time() < deadline, f"not within {within_seconds} s: {condition}"
         await asyncio.sleep(every)
+
+
+async def read_topic(kafka: str, topic: Topic) -> list[Any]:
+    """All records of a topic so far, in the order of each partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = partitions_of([topic])
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(partitions)
+        found: list[Any] = []
+        while any([await consumer.position(one) < ends[one] for one in partitions]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += records
+        return found
+    finally:
+        await consumer.stop()
 
 
 async def metric(operations_port: int, name: str) -> list[Sample]:

@@ -25,7 +25,7 @@ def producer() -> AIOKafkaProducer:
 def consumer() -> AIOKafkaConsumer:
     """A consumer without a group, with the settings of the services."""
     return AIOKafkaConsumer(
-        bootstrap_servers=SERVERS, fetch_max_wait_ms=100, auto_offset_reset="earliest"
+        bootstrap_servers=SERVERS, fetch_max_wait_ms=500, auto_offset_reset="earliest"
     )
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -25,7 +24,7 @@ from spotkeeper_contracts import TOPICS, Refusal, Refused
 from spotkeeper_contracts.agents import GetAgent, ShutDownAgent
 from spotkeeper_contracts.topics import Topic
 from tests.chassis import counter
-from tests.stack import Stack, eventually, is_ready
+from tests.stack import Stack, eventually, is_ready, read_topic
 
 CLIENT = UUID(int=1)
 
@@ -150,20 +149,8 @@ def new_key() -> Callable[[], UUID]:
 
 async def read(bus: Bus, topic: Topic, key: bytes | None = None) -> list[Record]:
     """All records of a topic, or of one key in its order."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bus.stack.kafka, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic.name, n) for n in range(12)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(partitions)
-        found: list[Record] = []
-        while any([await consumer.position(p) < ends[p] for p in partitions]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [
-                    Record(r.topic, r.key or b"", r.value, list(r.headers), r.partition)
-                    for r in records
-                ]
-        return [record for record in found if key is None or record.key == key]
-    finally:
-        await consumer.stop()
+    return [
+        Record(r.topic, r.key or b"", r.value, list(r.headers), r.partition)
+        for r in await read_topic(bus.stack.kafka, topic)
+        if key is None or r.key == key
+    ]

@@ -12,14 +12,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from chassis import clock
 from chassis.envelope import Envelope
 from chassis.producer import Producer
 from chassis.tail import Tail
 from spotkeeper.embedded.child import HOST, free_port
-from spotkeeper_contracts import PARTITIONS, Message, Reply, Request
+from spotkeeper_contracts import Message, Reply, Request
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.clients import ClientState, TokenState
 from spotkeeper_contracts.configs import AgentConfig
@@ -31,7 +31,7 @@ from spotkeeper_contracts.topics import (
     REGISTRY_REQUESTS,
 )
 from spotkeeper_contracts.values import Role
-from tests.stack import eventually, is_ready
+from tests.stack import eventually, is_ready, read_topic
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
 BOTH_ROLES = (Role.AGENT, Role.OPERATOR)
@@ -91,20 +91,7 @@ class Bus:
 
     async def heartbeat_records(self) -> list[Any]:
         """All records of the heartbeats' topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(AGENT_HEARTBEATS.name, n) for n in range(PARTITIONS)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(partitions)
-            found: list[Any] = []
-            while any([await consumer.position(one) < ends[one] for one in partitions]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += records
-            return found
-        finally:
-            await consumer.stop()
+        return await read_topic(self.kafka, AGENT_HEARTBEATS)
 
 
 @asynccontextmanager

@@ -13,13 +13,13 @@ from typing import Any
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis import clock
 from commands.invariants import violations as commands_violations
 from registry.invariants import violations as registry_violations
-from spotkeeper_contracts import PARTITIONS, Topic
+from spotkeeper_contracts import Topic
 from spotkeeper_contracts.values import rfc3339
+from tests.stack import read_topic
 
 ROOT = Path(__file__).parents[2]
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -94,21 +94,8 @@ class System:
 
     async def messages(self, topic: Topic, agent_id: str | None = None) -> list[Json]:
         """All messages of a topic so far (of one agent), each with its type under `type`."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(topic.name, n) for n in range(PARTITIONS)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(partitions)
-            found: list[Any] = []
-            while any([await consumer.position(p) < ends[p] for p in partitions]):
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    found += records
-        finally:
-            await consumer.stop()
         messages = []
-        for record in found:
+        for record in await read_topic(self.kafka, topic):
             headers = {name: value.decode() for name, value in record.headers}
             value = json.loads(record.value) if record.value else {}
             if agent_id is None or (isinstance(value, dict) and value.get("agent_id") == agent_id):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.system.driver import ADMIN_TOKEN, System
 
-#: Long polls are tried in test_commands.py; here each would cost up to 25 seconds.
 CONFIG = """
 [parameters]
 "query.wait" = 0
 """
+"""Long polls are tried in test_commands.py; here each would cost up to 25 seconds."""
 
 
 async def test_a_fuzzer_finds_no_500_and_no_undocumented_answer(
