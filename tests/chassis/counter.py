@@ -4,12 +4,13 @@ It speaks real messages of the registry's topic, so that no test message is ever
 """
 
 import asyncio
+import os
 
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import Query
-from chassis.service import Service, main
+from chassis.service import Running, Service, main
 from chassis.tables import bus_tables
 from chassis.transaction import Tx
 from spotkeeper_contracts import Refused
@@ -77,6 +78,15 @@ async def get_agent(request: GetAgent, tx: Tx) -> Done:
     raise Refused("COUNTED", str(count), 409)
 
 
+async def stay(running: Running) -> None:
+    """Background work that no stop ends."""
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+
+
 service = Service(
     name="registry",
     handlers={
@@ -85,6 +95,7 @@ service = Service(
         AgentWentOffline: agent_went_offline,
     },
     metadata=metadata,
+    background=(stay,) if "STAYS" in os.environ else (),
 )
 
 if __name__ == "__main__":

@@ -85,6 +85,13 @@ async def test_sigterm_ends_a_process_that_finds_no_broker(bus: Bus) -> None:
             await process.wait()
 
 
+async def test_a_stop_that_hangs_ends(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAYS", "1")
+    async with bus.service(drain_seconds="0.1") as process:
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 1
+
+
 async def is_alive(operations_port: int) -> bool:
     try:
         async with httpx.AsyncClient() as http:

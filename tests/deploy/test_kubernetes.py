@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chassis.closing import CLOSE_SECONDS
 from heartbeat.stream import GROUP
 from spotkeeper_contracts import PARTITIONS, TOPICS
 from tests.deploy.files import (
@@ -79,7 +80,7 @@ def test_a_pod_has_the_time_to_drain(name: str) -> None:
     grace = pod(DEPLOYMENTS[name])["spec"]["terminationGracePeriodSeconds"]
     hook = container(DEPLOYMENTS[name]).get("lifecycle", {}).get("preStop", {})
     pause = int(hook["exec"]["command"][1]) if hook else 0
-    assert grace > settings.drain_seconds + pause
+    assert grace > settings.drain_seconds + CLOSE_SECONDS + pause
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

@@ -13,6 +13,7 @@ import uvloop
 from sqlalchemy import MetaData
 
 from chassis import clock
+from chassis.closing import end_within
 from chassis.consumer import PART as CONSUMER
 from chassis.consumer import Consumer
 from chassis.garbage import spare_what_is_loaded
@@ -191,6 +192,7 @@ async def _run_parts(service: Service, running: Running) -> None:
     try:
         await asyncio.wait([*parts, *watching], return_when=asyncio.FIRST_COMPLETED)
         running.stopping.set()
+        end_within(running.settings.drain_seconds)
         async with asyncio.timeout(running.settings.drain_seconds):
             await asyncio.gather(*parts, *(task for task in watching if task.done()))
     finally:

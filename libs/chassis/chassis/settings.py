@@ -146,7 +146,11 @@ class ServiceSettings(BaseSettings):
     inbox_retention_hours: int = Field(
         192, ge=169, description="How long handled ids and answers are remembered; 8 days."
     )
-    drain_seconds: float = Field(20.0, gt=0, description="Longest orderly stop after SIGTERM.")
+    drain_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="Longest orderly stop after SIGTERM; soon after it the process ends anyway.",
+    )
 
     @classmethod
     def settings_customise_sources(

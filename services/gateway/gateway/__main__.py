@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 import uvloop
 
+from chassis.closing import end_within
 from chassis.garbage import spare_what_is_loaded
 from chassis.health import CannotListen, OperationsServer
 from chassis.log import get_logger, set_up_logging
@@ -20,6 +21,9 @@ from gateway.running import NAME, Gateway
 from gateway.settings import GatewaySettings
 
 log = get_logger()
+
+FINISH_SECONDS = 15
+"""How long open requests may take to be finished after SIGTERM."""
 
 USAGE = "usage: python -m gateway [run|openapi]\n"
 
@@ -56,6 +60,7 @@ class Server(uvicorn.Server):
         """Stop at the first signal; the stop is orderly, so the process ends with 0."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+        end_within(FINISH_SECONDS + self._gateway.settings.drain_seconds)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: they would never end by themselves."""
@@ -86,7 +91,7 @@ async def serve(settings: GatewaySettings) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=FINISH_SECONDS,
         backlog=2_048,
     )
     spare_what_is_loaded()
