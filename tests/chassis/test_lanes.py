@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from chassis import clock
 from chassis.envelope import Envelope, Record, header, partition_for
 from spotkeeper_contracts import Refusal
-from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.agents import AgentState, ShutDownAgent
 from spotkeeper_contracts.topics import AGENT_EVENTS, DEAD_LETTERS, REGISTRY_REQUESTS
-from tests.chassis.conftest import Bus, read
+from tests.chassis.conftest import CLIENT, Bus, read
 
 NewKey = Callable[[], UUID]
 
@@ -119,6 +120,20 @@ async def test_an_answer_too_large_for_a_record_holds_nobody_up(
     assert await large == "INTERNAL"
     assert await served.count(key) == 0
     assert await served.tell(key, "good") == 1
+
+
+@pytest.mark.parametrize("strange", [("ce_time", None), ("ce_replyto", b"99")])
+async def test_a_record_with_a_strange_header_ends_no_service(
+    served: Bus, new_key: NewKey, strange: tuple[str, bytes]
+) -> None:
+    key = new_key()
+    told = ShutDownAgent(agent_id=key, client_id=CLIENT, reason="strange")
+    record = Envelope.of(told, source="gateway").to_record()
+    others = [header for header in record.headers if header[0] != strange[0]]
+    await served.producer.send(replace(record, headers=[*others, strange]))
+    assert await served.tell(key, "behind it") == 1
+    letters = [r for r in await read(served, DEAD_LETTERS) if str(key).encode() in r.value]
+    assert [header(letter.headers, "dead_reason") for letter in letters] == ["unreadable"]
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff\xfe", b"[1]", b"x" * 1_000_000])

@@ -1,7 +1,10 @@
 """Notices of termination: who takes over, who goes on demand, and what a repeat gets."""
 
+from datetime import timedelta
+
 import pytest
 
+from chassis import clock
 from chassis.testing import Scene
 from commands.invariants import violations
 from spotkeeper_contracts.commands import CancelCommand, CommandFinished
@@ -116,6 +119,24 @@ async def test_a_notice_of_another_instance_changes_nothing_but_a_replica_there(
     assert [r.status for r in await agent.replicas()] == ["failed"]
 
 
+@pytest.mark.parametrize("primary", ["i-first", None])
+async def test_the_replica_that_ends_itself_is_no_rescue(
+    agent: OneAgent, primary: str | None
+) -> None:
+    await agent.launched("i-first")
+    second = await agent.launched("i-second")
+    await agent.changes(instance_id=primary)
+    order = await agent.notice(instance_id="i-first")
+    assert isinstance(order, PromoteInstance)
+    assert order.replica_id == second.replica_id
+
+
+async def test_the_primary_itself_is_no_replica_that_is_ready(agent: OneAgent) -> None:
+    await agent.launched("i-replica")
+    await agent.changes(instance_id="i-replica")
+    assert (await agent.rebalance())[0] != "replica_ready"
+
+
 async def test_notices_are_counted_for_a_day(agent: OneAgent) -> None:
     await agent.notice(instance_id="i-other")
     await agent.notice()
@@ -173,6 +194,18 @@ async def test_a_notice_whose_switch_is_made_is_not_met_anew(agent: OneAgent) ->
     await agent.report(first.command_id)
     assert await agent.notice() == first
     assert await agent.lease() == []
+
+
+async def test_another_notice_to_an_agent_that_came_back_is_met_anew(agent: OneAgent) -> None:
+    before, end = agent.state.instance_id, clock.now() + timedelta(minutes=2)
+    first = await agent.notice(termination_time=end)
+    await agent.lease()
+    await agent.report(first.command_id)
+    await agent.changes(instance_id="i-elsewhere")
+    await agent.changes(instance_id=before)
+    assert await agent.notice(termination_time=end) == first
+    second = await agent.notice(termination_time=end + timedelta(hours=1))
+    assert [command.command_id for command in await agent.lease()] == [second.command_id]
 
 
 async def test_a_revived_agent_is_saved_as_a_new_one_is(agent: OneAgent) -> None:

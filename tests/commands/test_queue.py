@@ -259,3 +259,13 @@ async def test_an_agent_that_cannot_be_settled_holds_nobody_up(
 
 async def test_a_new_agent_has_nothing_to_fetch(commands: Scene) -> None:
     assert await OneAgent(commands).lease() == []
+
+
+async def test_a_switch_was_meant_for_the_instance_that_the_gate_saw(agent: OneAgent) -> None:
+    seen = agent.state
+    await agent.changes(instance_id="i-new", epoch=seen.epoch + 1)
+    moved, agent.state = agent.state, seen
+    await agent.queue()
+    agent.state = moved
+    assert await agent.lease() == []
+    assert [detail.status for detail in await agent.history()] == ["cancelled"]

@@ -36,7 +36,9 @@ def instance(id: str, az: str, **changes: Any) -> Instance:
     return example(Instance, instance_id=id, az=az, pool_id=f"t3.medium.{az}", **changes)
 
 
-async def move(agent: OneAgent, to: str = "i-1", az: str = B, **told: Any) -> None:
+async def move(
+    agent: OneAgent, to: str = "i-1", az: str = B, *, at: datetime | None = None, **told: Any
+) -> None:
     """Let the registry make a reported switch true, and hand it on to be recorded."""
     former = instance(agent.state.instance_id or "", agent.state.az)
     new = told.pop("new_instance", None) or instance(to, az)
@@ -52,7 +54,10 @@ async def move(agent: OneAgent, to: str = "i-1", az: str = B, **told: Any) -> No
     fields = {"command_id": None, "old_instance": former, "new_instance": new}
     fields |= {"pricing": PRICING, "trigger": "manual", "downtime_seconds": None, **told}
     report = example(SwitchReport, **fields)
-    await agent.ask(RecordSwitch, switch_id=clock.new_id(), report=report, completed_at=clock.now())
+    completed_at = at or clock.now()
+    await agent.ask(
+        RecordSwitch, switch_id=clock.new_id(), report=report, completed_at=completed_at
+    )
 
 
 async def listed(agent: OneAgent) -> list[SwitchDetail]:
@@ -224,6 +229,31 @@ async def test_a_stay_ends_when_the_agent_is_there_no_more(
     [switch] = await listed(agent)
     assert switch.is_settled
     assert switch.realised_savings == pytest.approx(0.06, abs=1e-3)
+
+
+async def test_a_switch_heard_of_late_earns_until_the_agent_left(agent: OneAgent) -> None:
+    await agent.changes()
+    before, at = agent.state, clock.now()
+    later(hours=2)
+    await agent.changes(instance_id="i-takes-over", epoch=3, revision=before.revision + 2)
+    later(hours=10)
+    agent.state = before
+    await move(agent, at=at)
+    await agent.instance_ends("i-0", at=at)
+    [switch] = await listed(agent)
+    assert switch.is_settled
+    assert switch.realised_savings == pytest.approx(0.12, abs=1e-3)
+
+
+async def test_a_stay_ends_when_the_next_began_however_late_that_is_heard(agent: OneAgent) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    at = clock.now() + timedelta(hours=1)
+    later(hours=5)
+    await move(agent, "i-2", C, at=at)
+    first = (await listed(agent))[1]
+    assert first.is_settled
+    assert first.realised_savings == pytest.approx(0.06, abs=1e-3)
 
 
 async def test_other_news_of_the_agent_end_no_stay(agent: OneAgent) -> None:

@@ -1,5 +1,6 @@
 """The gate of switches, and what a reported switch or a promotion makes true."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -203,6 +204,20 @@ async def test_an_emergency_switch_lets_its_newcomer_stand_by(agent: OneAgent) -
     await agent.registry.handle(event)
     fresh = clock.now() < event.command.expires_at
     assert await agent.register(SECOND) == ("standby" if fresh else "promoted")
+
+
+async def test_each_of_two_open_switches_is_answered_with_its_own(agent: OneAgent) -> None:
+    queued = await agent.issue("pool-b")
+    told = {"trigger": "emergency", "not_after": clock.now() + timedelta(minutes=15)}
+    command: dict[str, Any] = {"command_type": "switch", "parameters": told, "target_pool": None}
+    command |= {"target_mode": "ondemand", "expires_at": told["not_after"]}
+    event = example(CommandQueued, agent_id=agent.id, client_id=CLIENT, command=command)
+    await agent.registry.handle(event)
+    emergency = event.command.command_id
+    assert await agent.issue("pool-b") == CommandQueuedAnswer(command_id=queued.command_id)
+    assert await agent.issue(None, "ondemand") == CommandQueuedAnswer(command_id=emergency)
+    told = {"target_pool": "pool-c", "target_mode": "spot"}
+    assert await agent.refusal(IssueSwitch, **told) == "SWITCH_IN_PROGRESS"
 
 
 async def test_a_replicas_instance_stands_by_as_long_as_the_replica_lives(agent: OneAgent) -> None:

@@ -29,6 +29,7 @@ from spotkeeper_contracts import MESSAGES, Kind, Message, Topic
 log = get_logger()
 
 PART = "consumer"
+TURNS = {Kind.STATE: 0, Kind.REQUESTS: 2}
 
 
 # aiokafka has no types.
@@ -125,14 +126,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("fetch failed", error=repr(error))
                 await asyncio.sleep(self._settings.retry_seconds)
                 continue
-            for partition, records in sorted(arrived.items(), key=self._is_requested):
+            for partition, records in sorted(arrived.items(), key=self._turn):
                 for record in records:
                     self._dispatch(partition, record)
             self._hold_back()
 
-    def _is_requested(self, arrived: tuple[TopicPartition, Any]) -> bool:
-        """Facts go before requests that came with them: whoever asked may have known the facts."""
-        return self._topics[arrived[0].topic].kind is Kind.REQUESTS
+    def _turn(self, arrived: tuple[TopicPartition, Any]) -> int:
+        """Of what came together, states go before events, which speak of them, and facts before
+        requests: whoever asked may have known the facts.
+        """
+        return TURNS.get(self._topics[arrived[0].topic].kind, 1)
 
     def _dispatch(self, partition: TopicPartition, record: Any) -> None:
         if partition not in self._handled:

@@ -121,7 +121,8 @@ class Envelope:
     def from_record(cls, value: bytes | None, headers: Headers) -> Self:
         """The message in a record; raises `Unreadable`, which says why."""
         try:
-            texts = {name: text.decode() for name, text in headers}
+            # Kafka lets a header be null, which says as little as none.
+            texts = {name: text.decode() for name, text in headers if text is not None}
             message = MESSAGES[texts["ce_type"]].from_bytes(value or b"")
             request_id, reply_to = texts.get("ce_requestid"), texts.get("ce_replyto")
             refusal = texts.get("ce_refusal")
@@ -133,7 +134,7 @@ class Envelope:
                 texts.get("ce_actor", "system:unknown"),
                 texts.get("ce_clientid"),
                 UUID(request_id) if request_id else None,
-                int(reply_to) if reply_to else None,
+                _partition(reply_to) if reply_to else None,
                 texts.get("traceparent"),
                 texts.get("ce_askid"),
                 Refusal.from_bytes(refusal.encode()) if refusal else None,
@@ -146,7 +147,16 @@ class Envelope:
 
 def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
     """The text of one header, or None."""
-    return next((value.decode(errors="replace") for key, value in headers if key == name), None)
+    value = next((value for key, value in headers if key == name), None)
+    return None if value is None else value.decode(errors="replace")
+
+
+def _partition(text: str) -> int:
+    """The number of a partition; raises ValueError if it is none."""
+    number = int(text)
+    if not 0 <= number < PARTITIONS:
+        raise ValueError(f"there is no partition {number}")
+    return number
 
 
 def known_type(headers: Iterable[tuple[str, bytes]]) -> str:

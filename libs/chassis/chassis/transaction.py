@@ -66,6 +66,8 @@ class Tx:
     ) -> None:
         self.db = db
         self.now: datetime = clock.now()
+        self.told_at: datetime = envelope.time
+        """When the message was sent, which may lie far back after an outage."""
         self.actor = envelope.actor
         self.client_id = envelope.client_id
         self.request_id: UUID = envelope.request_id or envelope.id

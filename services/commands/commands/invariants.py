@@ -90,9 +90,15 @@ RULES = {
             select from emergencies e where e.replica_id = r.id and e.closed_at is null
         )
     """,
-    "an agent stays in one place at a time": """
-        select agent_id::text from switches where ended_at is null
-        group by agent_id having count(*) > 1
+    "an agent stays where it lives": """
+        select s.agent_id::text from switches s join agent_contexts a using (agent_id)
+        where s.ended_at is null and s.new_instance ->> 'instance_id' is distinct from
+            case when (a.state ->> 'deleted')::boolean then null else a.state ->> 'instance_id' end
+    """,
+    "an agent stays in one place at a time, at every time": """
+        select a.agent_id::text from switches a join switches b using (agent_id)
+        where a.completed_at < b.completed_at
+            and coalesce(a.ended_at, 'infinity') > b.completed_at
     """,
     "a replica and an emergency are of their agent's client": """
         select r.agent_id::text from (

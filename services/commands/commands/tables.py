@@ -35,6 +35,8 @@ agent_contexts = Table(
     # The newest state of the agent that was seen, with its revision.
     Column("revision", Integer, nullable=False),
     Column("state", JSONB, nullable=False),
+    # When it was told last that the agent lives elsewhere than before.
+    Column("moved_at", Moment),
     # What was told last of its queue.
     Column("queue_revision", Integer, nullable=False),
     Column("deliverable", Integer, nullable=False),

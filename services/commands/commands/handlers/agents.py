@@ -6,7 +6,7 @@ from chassis.transaction import Tx
 from commands.handlers.found import agent_as_told, known_agent
 from commands.handlers.orders import command_of
 from commands.handlers.settling import settle
-from commands.store import contexts, queue, switches
+from commands.store import contexts, queue
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import CommandStarted, CommandStatus, CommandType
 from spotkeeper_contracts.presence import AgentReportedChange
@@ -25,8 +25,6 @@ async def agent_state(state: AgentState, tx: Tx) -> None:
     agent = await agent_as_told(state, tx)
     if agent.state.revision != state.revision:
         return
-    home = None if state.deleted else state.instance_id
-    await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=home)
     if agent.has_moved:
         await contexts.look_again(tx.db, agent.id, at=tx.now + RECORDED_WITHIN)
     else:

@@ -12,6 +12,7 @@ from commands.handlers.standbys import create_replica, safest, stand_down
 from commands.handlers.threats import answer_to_notice, open_emergency, rescue
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome
+from commands.rules.standby import elsewhere
 from commands.store import contexts, replicas
 from commands.store import emergencies as store
 from commands.store.rows import Row
@@ -45,7 +46,7 @@ async def recommend_rebalance(request: RecommendRebalance, tx: Tx) -> RebalanceA
     leaves = any(row["action"] == Action.SWITCH_TO_ONDEMAND for row in known)
     action, replica_id = rules.answer_to_rebalance(
         agent.state.config,
-        [replicas.standby_of(row) for row in live],
+        elsewhere([replicas.standby_of(row) for row in live], agent.state.instance_id),
         awaited=[row["replica_id"] for row in known],
         leaves=leaves,
     )
@@ -65,7 +66,7 @@ async def announce_termination(
     """Let a replica take over, or send the agent on demand, before its instance ends."""
     agent = await agent_to_change(request, tx)
     known = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
-    if known is not None and not rules.begins_anew(Action(known["action"]), known["outcome"]):
+    if known is not None and not _begins_anew(known, request, agent):
         return await _as_before(known, agent, tx)
 
     rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
@@ -105,6 +106,13 @@ async def announce_termination(
     noticed = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
     assert noticed is not None
     return answer_to_notice(noticed)
+
+
+def _begins_anew(known: Row, request: AnnounceTermination, agent: Held) -> bool:
+    """Whether the notice is not the one that was met before."""
+    is_home = agent.state.instance_id == request.instance_id
+    is_another = is_home and request.termination_time != known["termination_time"]
+    return rules.begins_anew(Action(known["action"]), known["outcome"], is_another=is_another)
 
 
 async def get_emergency_status(request: GetEmergencyStatus, tx: Tx) -> EmergencyStatus:

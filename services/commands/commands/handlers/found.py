@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chassis.transaction import Tx
-from commands.store import contexts
+from commands.store import contexts, switches
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import AgentState
@@ -45,11 +45,16 @@ async def known_agent(agent_id: UUID, client_id: UUID, tx: Tx) -> Held | None:
 
 
 async def agent_as_told(state: AgentState, tx: Tx) -> Held:
-    """The agent, by this state or by a newer one."""
+    """The agent, by this state or by a newer one; where it has moved, its stay has ended."""
     known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
     former, has_moved = known, False
     if known is None or known["revision"] < state.revision:
-        known = await contexts.advance(tx.db, state)
+        moved_at = None if former is None else former["moved_at"]
+        home = home_of(state)
+        if former is not None and home_of(held(former).state) != home:
+            moved_at = tx.told_at
+            await switches.end_stays(tx.db, state.agent_id, at=moved_at, unless_on=home)
+        known = await contexts.advance(tx.db, state, moved_at=moved_at)
         has_moved = former is not None and _has_moved(former, state)
         if known is None:  # Another transaction made the row known in between.
             known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
@@ -57,9 +62,14 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Held:
     return replace(held(known), has_moved=has_moved)
 
 
+def home_of(state: AgentState) -> str | None:
+    """The instance that the agent lives on, if it lives."""
+    return None if state.deleted else state.instance_id
+
+
 def _has_moved(former: Row, state: AgentState) -> bool:
     """Whether it lives elsewhere now; one whose instance AWS took may have switched as well."""
-    is_there = state.instance_id is not None and not state.deleted
+    is_there = home_of(state) is not None
     return is_there and bool(former["state"]["instance_id"] != state.instance_id)
 
 

@@ -1,5 +1,7 @@
 """The command queue: filled by the gate, emptied by agents, watched by operators."""
 
+from dataclasses import replace
+
 from chassis.pages import Pages, fitting
 from chassis.transaction import Tx
 from commands import metrics
@@ -31,10 +33,13 @@ PAGES = Pages("commands", at="created_at")
 
 
 async def queue_switch(request: QueueSwitch, tx: Tx) -> CommandQueuedAnswer:
-    """Queue a switch that the registry let through."""
+    """Queue a switch that the registry let through, for the agent that it looked at.
+
+    If that has moved since, the switch was not meant for it as it is now.
+    """
     agent = await agent_to_change(request, tx)
     await queue_command(
-        agent,
+        replace(agent, state=request.agent),
         tx,
         command_id=request.command_id,
         command_type=CommandType.SWITCH,

@@ -18,7 +18,7 @@ from commands.handlers.standbys import (
 from commands.handlers.threats import answer_to_notice, promotion
 from commands.rules import standby
 from commands.rules.emergencies import Action
-from commands.store import emergencies, switches, zombies
+from commands.store import emergencies, zombies
 from commands.store import replicas as store
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
@@ -166,7 +166,6 @@ async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | 
         return await _record_refusal(request, agent, row, tx)
     if row["status"] != ReplicaStatus.PROMOTED:
         row = await _promoted(row, request.agent.instance_id, tx)
-    await switches.end_stay(tx.db, agent.id, at=tx.now, unless_on=agent.state.instance_id)
     await cancel_overtaken(agent, tx)
     await settle(agent, tx)
     if request.termination:

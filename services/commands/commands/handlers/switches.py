@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chassis.pages import Pages
 from chassis.transaction import Tx
-from commands.handlers.found import agent_as_told
+from commands.handlers.found import Held, agent_as_told, home_of
 from commands.handlers.orders import cancel_overtaken, finish
 from commands.handlers.settling import settle
 from commands.rules import savings
@@ -37,7 +37,7 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
     """Keep a switch that the registry made true, and end the command that asked for it."""
     agent = await agent_as_told(request.agent, tx)
     report = request.report
-    await store.end_stay(tx.db, agent.id, at=request.completed_at, unless_on=None)
+    await store.end_stays(tx.db, agent.id, at=request.completed_at, unless_on=None)
     await store.add(
         tx.db,
         id=request.switch_id,
@@ -47,6 +47,7 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
         trigger=report.trigger.value,
         downtime_seconds=report.downtime_seconds,
         completed_at=request.completed_at,
+        ended_at=_left_at(agent, request, tx),
         **report.model_dump(mode="json", include={"old_instance", "new_instance"}),
         **report.model_dump(mode="json", include={"pricing", "timing"}),
     )
@@ -99,6 +100,13 @@ async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> Statist
         total_savings_generated=savings.in_cents(sum(_realised(stay, tx.now) for stay in stays)),
         as_of=tx.now,
     )
+
+
+def _left_at(agent: Held, request: RecordSwitch, tx: Tx) -> datetime | None:
+    """When the agent left where it switched to, if that was heard of before the switch itself."""
+    if home_of(agent.state) == request.report.new_instance.instance_id:
+        return None
+    return max(request.completed_at, agent.row["moved_at"] or tx.told_at)
 
 
 def _asked_for(row: Row, report: SwitchReport) -> bool:

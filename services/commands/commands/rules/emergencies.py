@@ -85,8 +85,13 @@ def answer_to_rebalance(
     return RebalanceAction.REPLICA_CREATED, None
 
 
-def begins_anew(action: Action, outcome: Outcome | None) -> bool:
-    """Whether a notice given again is met as a new one: what was done before came to nothing."""
+def begins_anew(action: Action, outcome: Outcome | None, *, is_another: bool) -> bool:
+    """Whether a notice given again is met as a new one: what was done before came to nothing.
+
+    So did what succeeded, if another notice is given to the same instance: the agent is back.
+    """
+    if outcome == Outcome.SUCCESS:
+        return is_another
     return action is Action.NO_ACTION or outcome in (Outcome.FAILED, Outcome.EXPIRED)
 
 
@@ -96,10 +101,12 @@ def answer_to_termination(
     """What is done when an instance is about to end, and the replica that it is done with.
 
     A launched replica takes over at once; else one that launches will; else the agent goes on
-    demand. An instance that is not the primary concerns nobody.
+    demand. A replica on the instance itself is lost with it. An instance that is not the primary
+    concerns nobody.
     """
     if not agent.config.enabled or agent.instance_id not in (None, instance_id):
         return TerminationAction.NO_ACTION, None
+    live = standby.elsewhere(live, instance_id, agent.instance_id)
     launched = standby.best(live)
     if launched is not None:
         return TerminationAction.REPLICA_PROMOTED, launched

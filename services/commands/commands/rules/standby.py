@@ -81,6 +81,11 @@ def superfluous(config: AgentConfig, live: Sequence[Standby]) -> list[Standby]:
     return kept[::-1][: max(0, len(kept) - wanted(config))]
 
 
+def elsewhere(live: Iterable[Standby], *instances: str | None) -> list[Standby]:
+    """The replicas that are on none of these instances; one that launches has none yet."""
+    return [one for one in live if one.instance_id is None or one.instance_id not in instances]
+
+
 def best(live: Iterable[Standby]) -> Standby | None:
     """The replica that would take over: a ready one, else one that syncs."""
     launched = [one for one in live if one.status in LAUNCHED and one.instance_id is not None]

@@ -21,7 +21,7 @@ _told = insert(agent_contexts).values(given_all(agent_contexts, but=_unknown))
 _ADVANCE = Query(
     _told.on_conflict_do_update(
         index_elements=["agent_id"],
-        set_={"revision": _told.excluded.revision, "state": _told.excluded.state},
+        set_={name: _told.excluded[name] for name in ("revision", "state", "moved_at")},
         where=agent_contexts.c.revision < _told.excluded.revision,
     ).returning(*agent_contexts.c),
     writes=False,
@@ -60,7 +60,7 @@ async def for_update(db: Connection, agent_id: UUID, client_id: UUID) -> Row | N
     return await _LOCK.row(db, agent_id=agent_id, client_id=client_id)
 
 
-async def advance(db: Connection, state: AgentState) -> Row | None:
+async def advance(db: Connection, state: AgentState, *, moved_at: datetime | None) -> Row | None:
     """Keep a state of the agent, and return what is known now; None if it is not the newest."""
     return await _ADVANCE.row(
         db,
@@ -71,6 +71,7 @@ async def advance(db: Connection, state: AgentState) -> Row | None:
                 "partition": partition_for(state.key),
                 "revision": state.revision,
                 "state": state.model_dump(mode="json"),
+                "moved_at": moved_at,
                 "queue_revision": 0,
                 "deliverable": 0,
             }

@@ -5,24 +5,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, insert, select, update
+from sqlalchemy import Text, bindparam, func, insert, or_, select, update
 
 from chassis.pages import Position
 from chassis.query import AT, LIMIT, Connection, Query, behind, given_all, named
 from commands.store.rows import AGENT, Row, of_agent
 from commands.tables import switches, zombies
 
-_ADD = Query(insert(switches).values(given_all(switches, but=("ended_at",))))
-_END_STAY = Query(
+_ADD = Query(insert(switches).values(given_all(switches)))
+# What is learned of an agent stays true although the request that told it is refused.
+_END_STAYS = Query(
     update(switches)
     .where(
         switches.c.agent_id == AGENT,
-        switches.c.ended_at.is_(None),
+        or_(switches.c.ended_at.is_(None), switches.c.ended_at > AT),
         switches.c.new_instance["instance_id"].astext.is_distinct_from(
             bindparam("instance_id", type_=Text)
         ),
     )
-    .values(ended_at=AT)
+    .values(ended_at=func.greatest(switches.c.completed_at, AT)),
+    writes=False,
 )
 _switch = select(switches, zombies.c.terminated_at.label("old_gone_at")).outerjoin(
     zombies,
@@ -45,9 +47,9 @@ async def add(db: Connection, **columns: Any) -> None:
     await _ADD.run(db, **named(columns))
 
 
-async def end_stay(db: Connection, agent_id: UUID, *, at: datetime, unless_on: str | None) -> None:
-    """The agent has left the instance that it switched to last, unless that is still its own."""
-    await _END_STAY.run(db, agent_id=agent_id, at=at, instance_id=unless_on)
+async def end_stays(db: Connection, agent_id: UUID, *, at: datetime, unless_on: str | None) -> None:
+    """By then the agent had left the instances that it had switched to, unless one is its own."""
+    await _END_STAYS.run(db, agent_id=agent_id, at=at, instance_id=unless_on)
 
 
 async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:

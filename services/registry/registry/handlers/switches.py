@@ -43,11 +43,12 @@ async def issue_switch(request: IssueSwitch, tx: Tx) -> QueueSwitch | CommandQue
         current_pool=agent["current_pool_id"],
     ):
         raise Refused("ALREADY_ON_TARGET", "The agent runs there already", 409)
-    open_switch = await moves.open_switch(tx.db, request.agent_id, at=tx.now)
+    open_switches = await moves.open_switches(tx.db, request.agent_id, at=tx.now)
     target = (request.target_mode.value, request.target_pool)
-    if open_switch is not None:
-        if (open_switch["target_mode"], open_switch["target_pool"]) == target:
-            return CommandQueuedAnswer(command_id=open_switch["id"])
+    for one in open_switches:
+        if (one["target_mode"], one["target_pool"]) == target:
+            return CommandQueuedAnswer(command_id=one["id"])
+    if open_switches:
         raise Refused("SWITCH_IN_PROGRESS", "Another switch is in progress", 409)
 
     command_id = tx.new_id()
@@ -207,7 +208,7 @@ async def _is_lost(agent: Row, old: Instance, tx: Tx) -> bool:
     """Whether AWS took the instance away in the middle of the switch that leaves it."""
     if agent["instance_id"] is not None:
         return False
-    if await moves.open_switch(tx.db, agent["id"], at=tx.now) is None:
+    if not await moves.open_switches(tx.db, agent["id"], at=tx.now):
         return False
     known = await instances.instance(tx.db, agent["id"], old.instance_id)
     return known is not None and known["status"] == InstanceStatus.TERMINATED

@@ -8,7 +8,7 @@ from sqlalchemy import Text, Uuid, bindparam, func, or_, select, update
 
 from chassis.pages import Position
 from chassis.query import AT, LIMIT, Connection, Query, behind
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
+from registry.store.states import COLUMNS, OF_THE_AGENT, OF_THE_CLIENT, Row, the
 from registry.tables import agent_configs, agents
 from spotkeeper_contracts.values import AgentStatus
 
@@ -18,11 +18,7 @@ _status = bindparam("status", type_=Text)
 _region = bindparam("region", type_=Text)
 _q = bindparam("q", type_=Text)
 
-_AGENT = (
-    select(*COLUMNS)
-    .join(agent_configs, OF_THE_AGENT)
-    .where(agents.c.id == _id, agents.c.client_id == _client)
-)
+_AGENT = select(*COLUMNS).join(agent_configs, OF_THE_AGENT).where(agents.c.id == _id, OF_THE_CLIENT)
 _FIND = Query(_AGENT)
 _LOCK = Query(_AGENT.with_for_update(of=agents))
 _LIST = Query(

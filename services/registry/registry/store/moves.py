@@ -1,5 +1,6 @@
 """Moves under way: switches that the gate let through, and replicas that live."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ SWITCH, REPLICA = "switch", "replica"
 _id = bindparam("agent_id", type_=Uuid)
 _move = bindparam("move_id", type_=Uuid)
 
-_OPEN_SWITCH = Query(
+_OPEN_SWITCHES = Query(
     select(open_moves).where(
         open_moves.c.agent_id == _id,
         open_moves.c.kind == SWITCH,
@@ -62,9 +63,9 @@ _REPORTED = Query(
 _REMEMBER = Query(insert(switch_reports).values(given_all(switch_reports)))
 
 
-async def open_switch(db: Connection, agent_id: UUID, *, at: datetime) -> Row | None:
-    """The agent's switch whose command has not ended."""
-    return await _OPEN_SWITCH.row(db, agent_id=agent_id, at=at)
+async def open_switches(db: Connection, agent_id: UUID, *, at: datetime) -> Sequence[Row]:
+    """The agent's switches whose commands have not ended: of an emergency, and another."""
+    return await _OPEN_SWITCHES.rows(db, agent_id=agent_id, at=at)
 
 
 async def open_move(db: Connection, **columns: Any) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, case, func, or_, update
 
 from chassis.query import AT, Connection, Query
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row
+from registry.store.states import COLUMNS, OF_THE_AGENT, OF_THE_CLIENT, Row
 from registry.tables import agents
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
 
@@ -20,7 +20,7 @@ _OF_A_LIVE_AGENT = (
     update(agents)
     .where(
         agents.c.id == bindparam("agent_id", type_=Uuid),
-        agents.c.client_id == bindparam("client_id", type_=Uuid),
+        OF_THE_CLIENT,
         agents.c.deleted_at.is_(None),
         OF_THE_AGENT,
     )

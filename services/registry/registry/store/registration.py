@@ -17,13 +17,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.query import AT, Connection, Query, given, given_all, named
-from registry.store.states import COLUMNS, OF_THE_AGENT, Row, the
+from registry.store.states import COLUMNS, OF_THE_AGENT, OF_THE_CLIENT, Row, the
 from registry.tables import agent_config_history, agent_configs, agents, instances, open_moves
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.values import InstanceStatus
 
 _id = bindparam("agent_id", type_=Uuid)
-_client = bindparam("client_id", type_=Uuid)
 _instance = bindparam("instance_id", type_=Text)
 
 _SETTLED = given_all(agents, but=("id", "client_id", "logical_agent_id", "revision"))
@@ -42,7 +41,7 @@ _LOCK = Query(
         ).label("moving"),
     )
     .join(agent_configs, OF_THE_AGENT)
-    .where(agents.c.id == _id, agents.c.client_id == _client)
+    .where(agents.c.id == _id, OF_THE_CLIENT)
     .with_for_update(of=agents)
 )
 _SETTLE = Query(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import Uuid, bindparam
+
 from registry.tables import agent_configs, agents
 from spotkeeper_contracts.agents import AgentDetail, AgentState
 from spotkeeper_contracts.configs import AgentConfig
@@ -13,6 +15,11 @@ COLUMNS = (*agents.c, agent_configs.c.config_version, agent_configs.c.settings)
 """An agent with its config: what every function here reads."""
 
 OF_THE_AGENT = agent_configs.c.agent_id == agents.c.id
+
+OF_THE_CLIENT = agents.c.client_id.is_not_distinct_from(bindparam("client_id", type_=Uuid))
+"""Whether an agent that is looked up by its id is the client's. No index serves this form: while a
+young table is unknown to the planner, `=` may lead it through all agents of the client.
+"""
 
 
 def the(row: Row | None) -> Row:
