@@ -82,7 +82,7 @@ async def stay(running: Running) -> None:
     """Background work that no stop ends."""
     while True:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             continue
 

@@ -256,6 +256,18 @@ async def test_a_stay_ends_when_the_next_began_however_late_that_is_heard(agent:
     assert first.realised_savings == pytest.approx(0.06, abs=1e-3)
 
 
+async def test_a_pool_of_another_type_with_the_same_name_has_its_own_price(
+    agent: OneAgent,
+) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    for az in (A, B):
+        await agent.pool(az, 30.0, instance_type="p4d.24xlarge")
+    later(hours=1)
+    [switch] = await listed(agent)
+    assert switch.realised_savings == pytest.approx(0.06, abs=1e-3)
+
+
 async def test_other_news_of_the_agent_end_no_stay(agent: OneAgent) -> None:
     await move(agent)
     await agent.changes(config={"min_savings_percent": 20.0})

@@ -3,12 +3,14 @@
 import inspect
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
 import jsonschema
 import pytest
 
 from spotkeeper_contracts import MESSAGES, TOPICS, Kind, Message, Reply, Request, Topic, Value
 from spotkeeper_contracts.examples import BY_CLASS, BY_NAME, example, example_beat
+from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import Beat, decode_beats, encode_beats
 from spotkeeper_contracts.records import RecordType, record_types
 from spotkeeper_contracts.topics import GATEWAY_REPLIES
@@ -54,7 +56,7 @@ def test_a_message_has_the_key_of_its_topic(message: type[Message]) -> None:
         assert issubclass(message, Reply)  # Its key is the id of the request.
     elif message.key is Message.key:
         assert message.model_fields[message.topic.key].is_required()
-    else:
+    elif message is not PoolState:  # Its `pool_id` alone says too little.
         assert issubclass(message, Request), "only a question may concern no single agent"
         assert example(message).key
 
@@ -110,3 +112,17 @@ def test_no_example_is_of_a_field_that_is_no_more() -> None:
     assert BY_NAME.keys() - fields == set()
     strays = {cls: names.keys() - cls.model_fields.keys() for cls, names in BY_CLASS.items()}
     assert {cls: names for cls, names in strays.items() if names} == {}
+
+
+def test_states_of_pools_that_share_a_name_do_not_replace_each_other() -> None:
+    pool = example(PoolState)
+    others = [
+        pool.model_copy(update=change)
+        for change in (
+            {"client_id": UUID(int=7)},
+            {"instance_type": "p4d.24xlarge"},
+            {"region": "eu-west-1"},
+            {"pool_id": "another"},
+        )
+    ]
+    assert len({one.key for one in (pool, *others)}) == 5

@@ -33,6 +33,11 @@ class PoolState(Message, topic=POOL_STATE):
     risk_1h: Probability
     as_of: Timestamp
 
+    @property
+    def key(self) -> str:
+        """The client's id, the type with the region, and the `pool_id`: names are shared."""
+        return f"{self.client_id}/{self.instance_type}.{self.region}/{self.pool_id}"
+
 
 class EngineState(Message, topic=ENGINE_STATE):
     """Whether a decision engine works, and with which model; stale after 30 s."""

@@ -173,19 +173,18 @@ termination_notices = Table(
 pool_states = Table(
     "pool_states",
     metadata,
-    # A pool is named, and rated, by the fleet of one client.
+    # A pool is named, and rated, by the fleet of one client; types may share a name for a zone.
     Column("client_id", Uuid, primary_key=True),
+    Column("instance_type", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
     Column("pool_id", Text, primary_key=True),
     # Seconds since 1970.
     Column("revision", BigInteger, nullable=False),
-    Column("instance_type", Text, nullable=False),
-    Column("region", Text, nullable=False),
     Column("az", Text, nullable=False),
     Column("price_usd_per_hour", Float),
     Column("ondemand_usd_per_hour", Float),
     Column("risk_1h", Float, nullable=False),
     Column("as_of", Moment, nullable=False),
-    Index("pool_states_alike", "client_id", "region", "instance_type"),
 )
 
 pool_prices = Table(
@@ -193,6 +192,8 @@ pool_prices = Table(
     metadata,
     # A line for each change of a price.
     Column("client_id", Uuid, primary_key=True),
+    Column("instance_type", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
     Column("pool_id", Text, primary_key=True),
     Column("at", Moment, primary_key=True),
     Column("price_usd_per_hour", Float, nullable=False),

@@ -39,6 +39,6 @@ SWITCHES_HELD_BACK = Counter(
 )
 PRICES_RECORDED = Counter(
     "spotkeeper_prices_recorded_total",
-    "Prices kept, by who told them (decide, report, heartbeat).",
+    "Prices kept, by who told them (decide, report, heartbeat, switch).",
     ["origin"],
 )

@@ -11,8 +11,4 @@ async def pool_state(state: PoolState, tx: Tx) -> None:
         return
     if not await pools.keep(tx.db, state) or state.price_usd_per_hour is None:
         return
-    known = await pools.latest_price(tx.db, state.client_id, state.pool_id)
-    if known != state.price_usd_per_hour:
-        await pools.add_price(
-            tx.db, state.client_id, state.pool_id, state.price_usd_per_hour, at=state.as_of
-        )
+    await pools.see_price(tx.db, state.client_id, state, state.price_usd_per_hour)

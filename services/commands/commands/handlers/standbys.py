@@ -35,7 +35,8 @@ async def safest(agent: Held, tx: Tx) -> Pool:
 
 async def told_pool(agent: Held, pool_id: str, tx: Tx) -> Pool:
     """A pool that somebody named, with what is known of it."""
-    row = await pools.pool(tx.db, agent.client_id, pool_id)
+    own = {"instance_type": agent.state.instance_type, "region": agent.state.region}
+    row = await pools.pool(tx.db, agent.client_id, pool_id, **own)
     return pool_named(pool_id, agent.state) if row is None else _pool_in(row)
 
 

@@ -1,6 +1,6 @@
 """Switches that were made: kept, listed, and added up in money."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chassis.pages import Pages
@@ -141,7 +141,9 @@ async def _stays(rows: Sequence[Row], tx: Tx) -> list[Stay]:
 
 
 def _stay(
-    row: Row, prices: dict[str, list[tuple[datetime, float]]], standby: Sequence[Flow]
+    row: Row,
+    prices: Mapping[pools.Key, Sequence[tuple[datetime, float]]],
+    standby: Sequence[Flow],
 ) -> Stay:
     pricing = SwitchPricing(**row["pricing"])
     completed_at: datetime = row["completed_at"]
@@ -151,7 +153,8 @@ def _stay(
         pool = instance.spot_pool
         if pool is None:
             return [(completed_at, pricing.on_demand)]
-        return savings.rate_since(completed_at, reported, prices[pool], until=settled_at)
+        known = prices.get((instance.instance_type, instance.region, pool), ())
+        return savings.rate_since(completed_at, reported, known, until=settled_at)
 
     return Stay(
         completed_at=completed_at,
