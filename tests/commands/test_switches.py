@@ -17,7 +17,7 @@ from spotkeeper_contracts.switches import (
     SwitchCompleted,
 )
 from tests.commands.fleet import OneAgent, later
-from tests.commands.moves import A, B, C, listed, move
+from tests.commands.moves import A, B, C, figures, listed, move
 
 
 @pytest.fixture
