@@ -180,6 +180,20 @@ async def test_a_replica_that_moves_leaves_its_instance_behind(agent: OneAgent) 
     assert agent.commands.emitted == []
 
 
+@pytest.mark.parametrize("fetched", [False, True])
+async def test_a_replica_that_is_to_be_elsewhere_is_launched_there(
+    agent: OneAgent, fetched: bool
+) -> None:
+    replica = await agent.replica(pool_id="t3.medium.us-east-1b")
+    if fetched:
+        await agent.lease()
+        later(minutes=2)
+    change = {"pool_id": "t3.medium.us-east-1c", "instance_id": None}
+    await agent.ask(ChangeReplica, replica_id=replica.replica_id, **change)
+    [command] = await agent.lease()
+    assert command.target_pool == ("t3.medium.us-east-1b" if fetched else change["pool_id"])
+
+
 async def test_another_agents_replica_is_unknown(agent: OneAgent, commands: Scene) -> None:
     id = (await agent.launched()).replica_id
     stranger = OneAgent(commands)

@@ -18,7 +18,7 @@ from commands.handlers.standbys import (
 from commands.handlers.threats import answer_to_notice, promotion
 from commands.rules import standby
 from commands.rules.emergencies import Action
-from commands.store import emergencies, zombies
+from commands.store import emergencies, queue, zombies
 from commands.store import replicas as store
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
@@ -87,6 +87,8 @@ async def change_pool_or_instance(request: ChangeReplica, tx: Tx) -> ReplicaAnsw
     if not changes:
         return _answer(row)
     changed = await change_replica(row, tx, **changes)
+    if "pool_id" in changes and row["command_id"] is not None:
+        await queue.retarget(tx.db, agent.id, row["command_id"], changes["pool_id"])
     await settle(agent, tx)
     return _answer(changed)
 

@@ -57,6 +57,15 @@ _ADD = _with_step(
 )
 _FIND = Query(select(commands).where(of_agent(commands), commands.c.id == _command))
 _OPEN = Query(select(commands).where(of_agent(commands), commands.c.ended_at.is_(None)))
+_RETARGET = Query(
+    update(commands)
+    .where(
+        commands.c.agent_id == AGENT,
+        commands.c.id == _command,
+        commands.c.status == CommandStatus.QUEUED.value,
+    )
+    .values(target_pool=bindparam("pool_id", type_=Text))
+)
 _HAND_OUT = _with_step(
     update(commands)
     .where(commands.c.agent_id == AGENT, commands.c.id == IDS)
@@ -89,6 +98,11 @@ async def add(db: Connection, *, actor: str, **columns: Any) -> None:
     """Queue a command."""
     step = _step(CommandStatus.QUEUED, at=columns["created_at"], by=actor)
     await _ADD.run(db, **named(columns), **step)
+
+
+async def retarget(db: Connection, agent_id: UUID, command_id: UUID, pool_id: str) -> None:
+    """Send whoever fetches the command to another pool; if it was fetched before, nothing is."""
+    await _RETARGET.run(db, agent_id=agent_id, command_id=command_id, pool_id=pool_id)
 
 
 async def command(db: Connection, agent_id: UUID, client_id: UUID, command_id: UUID) -> Row | None:
