@@ -95,7 +95,7 @@ RULES = {
         where s.ended_at is null and s.new_instance ->> 'instance_id' is distinct from
             case when (a.state ->> 'deleted')::boolean then null else a.state ->> 'instance_id' end
     """,
-    "an agent stays in one place at a time, at every time": """
+    "an agent stays in one place at a time": """
         select a.agent_id::text from switches a join switches b using (agent_id)
         where a.completed_at < b.completed_at
             and coalesce(a.ended_at, 'infinity') > b.completed_at

@@ -51,7 +51,6 @@ _PRICE = Query(
     )
     .on_conflict_do_nothing()
 )
-_KEY = ("client_id", "instance_type", "region", "pool_id")
 _earlier = pool_prices.alias("earlier")
 _PRICES = Query(
     select(pool_prices)
@@ -63,7 +62,10 @@ _PRICES = Query(
             pool_prices.c.at
             == select(func.max(_earlier.c.at))
             .where(
-                *(_earlier.c[name] == pool_prices.c[name] for name in _KEY),
+                *(
+                    _earlier.c[key.name] == pool_prices.c[key.name]
+                    for key in pool_states.primary_key
+                ),
                 _earlier.c.at <= SINCE,
             )
             .scalar_subquery(),

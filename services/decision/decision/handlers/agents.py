@@ -3,13 +3,11 @@
 from datetime import datetime
 
 from chassis.transaction import Tx
-from decision import metrics
 from decision.choices import Move
 from decision.handlers.found import Known, agent_as_told, known_agent
-from decision.places import Place
+from decision.handlers.prices import keep_prices_of_switch
 from decision.store import contexts, decisions, evidence, pools, switches
 from decision.store.evidence import EventKind
-from decision.store.pools import Told
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import Trigger
 from spotkeeper_contracts.emergencies import EmergencyOpened, EmergencyType, TerminationAction
@@ -86,25 +84,10 @@ async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:
         instance_id=new.instance_id,
         completed_at=event.at,
     )
-    for instance, price in ((old, pricing.old_spot), (new, pricing.new_spot)):
-        await _see_price(agent, instance, price, event.at, tx)
+    await keep_prices_of_switch(event, agent, tx)
     fell = kind is Move.FORCED and new.mode is PurchaseMode.ONDEMAND
     await contexts.change(tx.db, agent.id, recovering=fell)
     await contexts.change(tx.db, agent.id, open_command_id=None, open_until=None)
-
-
-async def _see_price(
-    agent: Known, instance: Instance, price: float | None, at: datetime, tx: Tx
-) -> None:
-    """Keep a price that came with a report of a switch, as one that came by itself."""
-    pool_id = instance.spot_pool
-    if pool_id is None or price is None:
-        return
-    place = Place(instance.instance_type, instance.region, instance.az)
-    await pools.add(tx.db, agent.client_id, {pool_id: place}, at=tx.now)
-    told = Told(pool_id, place.group, price, min(at, tx.now))
-    await pools.keep_prices(tx.db, agent.client_id, [told], ondemand=None)
-    metrics.PRICES_RECORDED.labels("switch").inc()
 
 
 async def _kind_of(event: SwitchCompleted, agent: Known, tx: Tx) -> Move:

@@ -1,4 +1,4 @@
-"""Prices that agents report, at length or with their heartbeats."""
+"""Prices that agents report: at length, with their heartbeats, or with a switch."""
 
 import math
 from datetime import datetime
@@ -11,6 +11,7 @@ from decision.store import contexts, pools
 from decision.store.pools import Told
 from spotkeeper_contracts.decisions import PricesRecorded, ReportPricing
 from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange, AgentReportedPrice
+from spotkeeper_contracts.switches import SwitchCompleted
 from spotkeeper_contracts.values import PurchaseMode
 
 PRICE_LIMIT = 1000.0
@@ -66,6 +67,25 @@ async def agent_told_prices(
         tx.db, agent.client_id, [told], ondemand=ondemand, only_changes_at=tx.now
     )
     metrics.PRICES_RECORDED.labels("heartbeat").inc(kept)
+
+
+async def keep_prices_of_switch(event: SwitchCompleted, agent: Known, tx: Tx) -> None:
+    """Keep the prices that came with the report of a switch, as those of any report."""
+    ends = (
+        (event.old_instance, event.pricing.old_spot),
+        (event.new_instance, event.pricing.new_spot),
+    )
+    found = {
+        instance.spot_pool: (Place(instance.instance_type, instance.region, instance.az), price)
+        for instance, price in ends
+        if instance.spot_pool is not None and price is not None
+    }
+    places = {pool_id: place for pool_id, (place, _) in found.items()}
+    await pools.add(tx.db, agent.client_id, places, at=tx.now)
+    at = min(event.at, tx.now)
+    told = [Told(pool_id, place.group, price, at) for pool_id, (place, price) in found.items()]
+    kept = await pools.keep_prices(tx.db, agent.client_id, told, ondemand=None)
+    metrics.PRICES_RECORDED.labels("switch").inc(kept)
 
 
 def _says_it_moved(
