@@ -31,6 +31,7 @@ from spotkeeper_contracts.pools import EngineState
 from spotkeeper_contracts.switches import SwitchCompleted
 
 HERE, THERE = "us-east-1a-pool-1", "us-east-1b-pool-1"
+GROUP = "t3.medium.us-east-1"
 ONDEMAND = 0.0416
 M = TypeVar("M", bound=Message)
 
@@ -146,6 +147,19 @@ class OneAgent:
         answer = await self.ask(ReportPricing, report=report)
         count: int = answer.records_inserted
         return count
+
+    async def kept(self, pool_id: str = THERE) -> list[tuple[datetime, float]]:
+        """All kept prices of a pool of its group with their moments, oldest first."""
+        rows = await self.scene.db.raw.fetch(
+            "select at, price_usd_per_hour from pool_prices"
+            " where client_id = $1 and pool_group = $2 and pool_id = $3 order by at",
+            *(self.state.client_id, GROUP, pool_id),
+        )
+        return [(row["at"], row["price_usd_per_hour"]) for row in rows]
+
+    async def kept_prices(self, pool_id: str = THERE) -> list[float]:
+        """All kept prices of a pool of its group, oldest first."""
+        return [price for _, price in await self.kept(pool_id)]
 
     async def opens(self, kind: str, **fields: Any) -> None:
         """Let an emergency be opened for its instance."""

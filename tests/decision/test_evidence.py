@@ -7,13 +7,11 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from decision.store import evidence, retention
+from decision.store import evidence
 from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
-from tests.decision.fleet import HERE, THERE, OneAgent, later
-
-GROUP = "t3.medium.us-east-1"
+from tests.decision.fleet import GROUP, HERE, THERE, OneAgent, later
 
 
 @pytest.fixture
@@ -39,16 +37,6 @@ async def hours_run(agent: OneAgent, pool_id: str = HERE) -> list[float]:
         [row[window] for window in evidence.WINDOWS] for row in rows if row["pool_id"] == pool_id
     ]
     return found[0] if found else [0.0, 0.0, 0.0, 0.0]
-
-
-async def prices(agent: OneAgent, pool_id: str = THERE) -> list[float]:
-    """All kept prices of a pool, oldest first."""
-    rows = await agent.scene.db.raw.fetch(
-        "select price_usd_per_hour from pool_prices"
-        " where client_id = $1 and pool_group = $2 and pool_id = $3 order by at",
-        *(agent.state.client_id, GROUP, pool_id),
-    )
-    return [row["price_usd_per_hour"] for row in rows]
 
 
 async def test_a_notice_and_the_end_of_its_instance_are_one_interruption(agent: OneAgent) -> None:
@@ -177,13 +165,13 @@ async def test_a_price_told_twice_of_one_moment_is_kept_once(agent: OneAgent) ->
     moment = clock.now() - timedelta(minutes=5)
     assert await agent.reports({HERE: 0.0104, THERE: 0.0098}, timestamp=moment) == 2
     assert await agent.reports({HERE: 0.0104, THERE: 0.0098}, timestamp=moment) == 0
-    assert await prices(agent) == [0.0098]
+    assert await agent.kept_prices() == [0.0098]
 
 
 async def test_a_late_price_does_not_become_the_present_one(agent: OneAgent) -> None:
     await agent.reports({HERE: 0.0104, THERE: 0.0098})
     assert await agent.reports({THERE: 0.001}, timestamp=clock.now() - timedelta(hours=1)) == 1
-    assert await prices(agent) == [0.001, 0.0098]
+    assert await agent.kept_prices() == [0.001, 0.0098]
     assert (await agent.recommendation()).savings_impact == 0.0006
 
 
@@ -196,10 +184,10 @@ async def test_a_price_from_the_future_is_one_of_now(agent: OneAgent) -> None:
 async def test_a_decide_request_keeps_prices_that_changed(agent: OneAgent) -> None:
     for price in (0.0098, 0.0098, 0.0097):
         await agent.decides({THERE: price})
-    assert await prices(agent) == [0.0098, 0.0097]
+    assert await agent.kept_prices() == [0.0098, 0.0097]
     later(hours=2)
     await agent.decides({THERE: 0.0097})
-    assert await prices(agent) == [0.0098, 0.0097, 0.0097]
+    assert await agent.kept_prices() == [0.0098, 0.0097, 0.0097]
 
 
 async def test_heartbeats_bring_prices(agent: OneAgent) -> None:
@@ -212,7 +200,7 @@ async def test_heartbeats_bring_prices(agent: OneAgent) -> None:
         last_heartbeat_at=clock.now(),
     )
     await agent.scene.handle(beat)
-    assert await prices(agent, HERE) == [0.0104]
+    assert await agent.kept_prices(HERE) == [0.0104]
     assert (await agent.recommendation()).outcome is None
 
 
@@ -220,7 +208,7 @@ async def test_heartbeats_bring_prices(agent: OneAgent) -> None:
 async def test_a_heartbeat_with_no_price_brings_none(agent: OneAgent, price: float) -> None:
     beat = example(AgentReportedChange, agent_id=agent.id, client_id=agent.state.client_id)
     await agent.scene.handle(beat.model_copy(update={"spot_price": price}))
-    assert await prices(agent, "t3.medium.us-east-1a") == []
+    assert await agent.kept_prices("t3.medium.us-east-1a") == []
 
 
 async def test_pools_are_told_of_when_they_are_news(agent: OneAgent) -> None:
@@ -243,7 +231,12 @@ async def test_prices_in_the_report_of_a_switch_are_prices_of_their_pools(agent:
     later(minutes=1)
     pricing = {"old_spot": 0.0200, "new_spot": 0.0097, "on_demand": 0.0416}
     await agent.switches(THERE, trigger="manual", az="us-east-1b", pricing=pricing)
-    assert await prices(agent, HERE) + await prices(agent, THERE) == [0.0104, 0.02, 0.0098, 0.0097]
+    assert await agent.kept_prices(HERE) + await agent.kept_prices(THERE) == [
+        0.0104,
+        0.02,
+        0.0098,
+        0.0097,
+    ]
     later(minutes=2)
     assert await agent.reports({HERE: 0.0104}) == 1
 
@@ -268,31 +261,3 @@ async def test_a_known_history_needs_no_prior_for_confidence(agent: OneAgent) ->
     await agent.scene.sweep()
     answer = await agent.decides()
     assert "no history" not in answer.reason
-
-
-async def test_old_prices_are_thinned_out_and_forgotten(
-    agent: OneAgent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("decision.handlers.sweeping._forgot_at", float("-inf"))
-    now = clock.now().replace(minute=0, second=0, microsecond=0)
-    for ago in (timedelta(days=40), timedelta(days=35)):
-        await agent.reports({THERE: 0.01}, timestamp=now - ago)
-    for minutes in (0, 10, 20):
-        moment = now - timedelta(days=2, hours=3) + timedelta(minutes=minutes)
-        await agent.reports({THERE: 0.02 + minutes / 1000}, timestamp=moment)
-    await agent.reports({THERE: 0.03})
-    await agent.scene.sweep()
-    assert await prices(agent) == [0.04, 0.03]
-
-
-async def test_prices_are_thinned_out_as_they_grow_old_and_not_looked_at_again(
-    agent: OneAgent,
-) -> None:
-    now = clock.now().replace(minute=0, second=0, microsecond=0)
-    for minutes in (0, 10, 20):
-        moment = now - timedelta(days=2) + timedelta(minutes=minutes)
-        await agent.reports({THERE: 0.02 + minutes / 1000}, timestamp=moment)
-    db = agent.scene.db
-    assert await retention.thin_prices(db, at=now + timedelta(days=9), limit=9) == 0
-    assert await retention.thin_prices(db, at=now + timedelta(hours=1), limit=9) == 2
-    assert await prices(agent) == [0.04]

@@ -12,9 +12,8 @@ from decision.features import HISTORY_HOURS, price_history
 from decision.handlers.sweeping import PRICES_BACK
 from decision.store.histories import prices_of
 from decision.store.pools import Told, keep_prices
-from tests.decision.fleet import HERE, ONDEMAND, THERE, OneAgent
+from tests.decision.fleet import GROUP, HERE, ONDEMAND, THERE, OneAgent
 
-GROUP = "t3.medium.us-east-1"
 HOUR = timedelta(hours=1)
 History = dict[float, float]
 

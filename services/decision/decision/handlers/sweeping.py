@@ -178,6 +178,7 @@ async def _forget(tx: Tx) -> None:
     before = {table: tx.now - timedelta(days=count) for table, count in days.items()}
     gone = await retention.forget(tx.db, before, limit=ROWS_AT_ONCE)
     gone += await retention.thin_prices(tx.db, at=tx.now, limit=ROWS_AT_ONCE)
+    gone += await retention.thin_same_prices(tx.db, at=tx.now, limit=ROWS_AT_ONCE)
     if gone >= ROWS_AT_ONCE:
         _forgot_at = float("-inf")
 
