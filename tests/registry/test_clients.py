@@ -1,5 +1,6 @@
 """Clients and their tokens: made, listed, revoked and deleted, and told to every gateway."""
 
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -126,6 +127,33 @@ async def test_an_unknown_token_and_another_clients_are_refused_alike(client: On
         assert await client.refusal(RevokeToken, token_id=token_id) == ("TOKEN_NOT_FOUND", 404)
     await other.add_token()
     assert [token.revoked_at for token in other.told.tokens] == [None, None]
+
+
+async def test_a_client_has_a_limited_number_of_usable_tokens(
+    client: OneClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.handlers.clients.MOST_TOKENS", 3)
+    second, _ = [await client.add_token() for _ in range(2)]
+    assert await client.refusal(CreateToken) == ("TOO_MANY_TOKENS", 409)
+    await client.ask(RevokeToken, token_id=second)
+    await client.add_token(expires_at=clock.now())
+    clock.move(timedelta(seconds=1))
+    await client.add_token()
+    assert len(client.told.tokens) == 5
+
+
+async def test_of_the_tokens_that_ended_the_last_are_known(
+    client: OneClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.handlers.clients.MOST_TOKENS", 3)
+    rotated = []
+    for _ in range(6):
+        rotated.append(await client.add_token())
+        clock.move(timedelta(seconds=len(rotated)))
+        await client.ask(RevokeToken, token_id=rotated[-1])
+    newest = await client.add_token()
+    known = [token.id for token in client.told.tokens]
+    assert known == [client.first_token, *rotated[-3:], newest]
 
 
 @pytest.mark.parametrize("kind", [DeleteClient, CreateToken, RevokeToken])

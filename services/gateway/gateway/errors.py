@@ -81,6 +81,7 @@ IDEMPOTENCY_MISMATCH = Problem(
 ALREADY_ON_TARGET = Problem(409, "ALREADY_ON_TARGET", "The agent runs there already")
 SWITCH_IN_PROGRESS = Problem(409, "SWITCH_IN_PROGRESS", "Another switch is in progress")
 ALREADY_FINISHED = Problem(409, "ALREADY_FINISHED", "The command has ended already")
+TOO_MANY_TOKENS = Problem(409, "TOO_MANY_TOKENS", "The client has 200 usable tokens already")
 STALE_REPORT = Problem(409, "STALE_REPORT", "The old instance is not the agent's primary")
 STALE_EPOCH = Problem(409, "STALE_EPOCH", "The agent is in epoch 4")
 NOT_LAUNCHED = Problem(409, "NOT_LAUNCHED", "The replica has no instance yet")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, StringConstraints
 
 from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, Asking, AskOnce, Cursor, Limit, Running
-from gateway.errors import NOT_FOUND
+from gateway.errors import NOT_FOUND, TOO_MANY_TOKENS
 from gateway.farewells import say_goodbye_of_client
 from gateway.routing import open_to, router
 from gateway.values import Done, Moment, with_example
@@ -180,7 +180,7 @@ async def delete_client(client_id: ClientId, ask: Ask, gateway: Running) -> Done
 
 
 @routes.post("/api/admin/clients/{client_id}/tokens", operation_id="create_token", status_code=201)
-@open_to(ADMINISTRATORS, NOT_FOUND)
+@open_to(ADMINISTRATORS, NOT_FOUND, TOO_MANY_TOKENS)
 async def create_token(
     client_id: ClientId, body: NewToken, ask: AskOnce, gateway: Running, out: Response
 ) -> CreatedTokenBody:

@@ -25,6 +25,9 @@ from spotkeeper_contracts.message import Done
 from spotkeeper_contracts.values import Role
 
 PAGES = Pages("clients", at="created_at")
+MOST_TOKENS = 200
+"""As many usable tokens a client may have, and as many that ended are known by what ended them: all
+of them are in its state, which is one message."""
 
 
 async def create_client(request: CreateClient, tx: Tx) -> ClientAnswer:
@@ -71,6 +74,10 @@ async def list_clients(request: ListClients, tx: Tx) -> ClientPage:
 async def create_token(request: CreateToken, tx: Tx) -> TokenAnswer:
     """Give a client one more token."""
     await _client_to_change(request.client_id, tx)
+    usable = await store.count_usable_tokens(tx.db, request.client_id, at=tx.now)
+    if usable >= MOST_TOKENS:
+        raise Refused("TOO_MANY_TOKENS", f"The client has {usable} usable tokens already", 409)
+    await store.forget_ended_tokens(tx.db, request.client_id, at=tx.now, keep=MOST_TOKENS)
     token = TokenState(
         id=request.token_id,
         hash=request.token_hash,

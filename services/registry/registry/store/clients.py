@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, select, update
+from sqlalchemy import Text, Uuid, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
@@ -57,6 +57,25 @@ _TOKENS = Query(
     select(client_tokens)
     .where(client_tokens.c.client_id == _client)
     .order_by(client_tokens.c.created_at, client_tokens.c.id)
+)
+_has_ended = client_tokens.c.revoked_at.is_not(None) | (
+    func.coalesce(client_tokens.c.expires_at, AT) < AT
+)
+_ended_last = func.coalesce(client_tokens.c.revoked_at, client_tokens.c.expires_at).desc()
+_COUNT_USABLE = Query(
+    select(func.count().label("usable"))
+    .select_from(client_tokens)
+    .where(client_tokens.c.client_id == _client, ~_has_ended)
+)
+_FORGET_ENDED = Query(
+    delete(client_tokens).where(
+        client_tokens.c.id.in_(
+            select(client_tokens.c.id)
+            .where(client_tokens.c.client_id == _client, _has_ended)
+            .order_by(_ended_last, client_tokens.c.id)
+            .offset(LIMIT)
+        )
+    )
 )
 _REVOKE = Query(
     update(client_tokens)
@@ -133,6 +152,19 @@ async def tokens(db: Connection, client_id: UUID) -> list[TokenState]:
     """All tokens of a client, oldest first."""
     rows = await _TOKENS.rows(db, client_id=client_id)
     return [TokenState(**{name: row[name] for name in TokenState.model_fields}) for row in rows]
+
+
+async def count_usable_tokens(db: Connection, client_id: UUID, *, at: datetime) -> int:
+    """How many of a client's tokens are neither revoked nor expired."""
+    row = await _COUNT_USABLE.row(db, client_id=client_id, at=at)
+    assert row is not None
+    count: int = row["usable"]
+    return count
+
+
+async def forget_ended_tokens(db: Connection, client_id: UUID, *, at: datetime, keep: int) -> None:
+    """Forget a client's revoked and expired tokens, but for those that ended last."""
+    await _FORGET_ENDED.run(db, client_id=client_id, at=at, limit=keep)
 
 
 async def revoke_token(db: Connection, client_id: UUID, token_id: UUID, *, at: datetime) -> None:
