@@ -6,8 +6,9 @@ from typing import Any
 
 Data = Mapping[str, Any]
 
-QUIET = frozenset({"CommandDelivered", "CommandStarted", "AgentUpdated"})
-"""Steps that another event tells as well; who wants them all reads the event stream."""
+QUIET = frozenset({"CommandDelivered", "CommandStarted", "AgentUpdated", "SavingsMetered"})
+"""What another event tells as well, or comes by the clock; who wants them all reads the event
+stream."""
 
 WORST = {"failed", "expired", "cancelled", "partial"}
 

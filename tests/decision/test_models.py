@@ -21,10 +21,7 @@ from decision.model import INPUT, SHIPPED, card_path
 from decision.questions import answer
 from decision.slots import ANSWERS_AT_ONCE, Asked, Slot
 from spotkeeper_contracts.decisions import DecisionMade, Recommendation
-from spotkeeper_contracts.models import (
-    GetModelReport,
-    ModelRole,
-)
+from spotkeeper_contracts.models import ModelRole, PublishModel, WithdrawModel
 from tests.decision.fleet import THERE, OneAgent, later, look
 from tests.stack import eventually
 
@@ -126,6 +123,16 @@ async def test_a_bad_file_leaves_the_model_in_use_and_raises_the_alarm(
     assert (await agent.decides()).outcome is None
 
 
+async def test_a_published_model_makes_up_for_a_bad_file(with_file: Scene, file: Path) -> None:
+    write(file, b"no model")
+    assert not (await look(with_file)).healthy
+    told = {"role": "active", "onnx": ONNX, "card": CARD}
+    await with_file.handle(example(PublishModel, **told), actor="admin")
+    assert (await look(with_file)).healthy
+    await with_file.handle(WithdrawModel(role=ModelRole.ACTIVE))
+    assert not (await look(with_file)).healthy
+
+
 async def test_a_recent_decision_is_repeated_while_the_engine_is_away(
     with_file: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,35 +230,3 @@ async def test_an_engine_that_fails_at_all_decisions_does_not_say_that_it_is_wel
         assert not (await look(with_file)).healthy
     monkeypatch.undo()
     assert (await look(with_file)).healthy
-
-
-async def test_promise_and_outcome_stand_side_by_side(decided: Scene) -> None:
-    calm, torn, moved = OneAgent(decided), OneAgent(decided), OneAgent(decided)
-    for agent in (calm, torn):
-        await agent.decides({})
-    later(minutes=30)
-    await torn.is_noticed()
-    await moved.decides()
-    await moved.switches(THERE)
-    later(minutes=120)
-    report: Any = await decided.handle(example(GetModelReport))
-    [record] = report.active
-    assert record.model_version == CARD["version"]
-    assert (record.decisions, record.rated_hours, record.interruptions) == (3, 2, 1)
-    assert 0 < record.expected_interruptions < 0.01
-    assert record.brier_score == pytest.approx(0.5, abs=0.01)
-    assert (record.switches, record.interrupted_switches) == (1, 0)
-    assert record.promised_savings_per_hour == pytest.approx(0.0006)
-    assert record.realised_savings_per_hour == pytest.approx(0.0006)
-    assert report.shadow == []
-
-
-async def test_a_switch_whose_report_names_no_pool_keeps_the_promise_of_its_zone(
-    decided: Scene,
-) -> None:
-    agent = OneAgent(decided)
-    await agent.decides({"t3.medium.us-east-1b": 0.0098})
-    await agent.switches("t3.medium.us-east-1b", is_named=False, az="us-east-1b")
-    report: Any = await decided.handle(example(GetModelReport))
-    assert [record.switches for record in report.active] == [1]
-    assert report.active[0].promised_savings_per_hour == pytest.approx(0.0006)

@@ -144,6 +144,7 @@ BY_NAME: dict[str, object] = {
     "manual": 3,
     "max_price": 0.0416,
     "message": None,
+    "metered_hours": 24.0,
     "model_loaded": True,
     "model_version": "1.0.0",
     "name": "Example Corp",

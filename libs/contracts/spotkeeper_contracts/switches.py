@@ -159,3 +159,21 @@ class SwitchCompleted(Message, topic=AGENT_COMMANDS):
     downtime_seconds: Seconds | None
     epoch: int
     at: Timestamp
+
+
+class SavingsMetered(Message, topic=AGENT_COMMANDS):
+    """What a switch has brought in money so far: often at first, then hourly, until it is settled.
+
+    `realised_savings` is in USD, for `metered_hours` on the new instance; it is what the list of
+    switches says at that moment. Once `is_settled` it changes no more.
+    """
+
+    agent_id: UUID
+    client_id: UUID
+    switch_id: UUID
+    trigger: Trigger
+    completed_at: Timestamp
+    metered_hours: float
+    realised_savings: float
+    is_settled: bool
+    at: Timestamp

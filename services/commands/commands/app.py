@@ -5,7 +5,7 @@ from pathlib import Path
 from chassis.service import Service
 from commands import invariants, tables
 from commands.handlers import HANDLERS
-from commands.handlers.settling import sweep
+from commands.handlers.sweeping import sweep
 from commands.settings import CommandsSettings
 
 service = Service(

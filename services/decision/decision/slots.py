@@ -70,7 +70,7 @@ class Slot:
     def __init__(self, role: ModelRole, path: Path | None, *, answer_seconds: float) -> None:
         self.role = role
         self.path = path
-        self.error: str | None = None
+        self._error: str | None = None
         self._answer_seconds = answer_seconds
         self._of_file: Asked | None = None
         self._published: Asked | None = None
@@ -87,6 +87,11 @@ class Slot:
         """The model in use."""
         return None if self.asked is None else self.asked.model
 
+    @property
+    def error(self) -> str | None:
+        """What is wrong with the file; while a published model stands above it, that is nothing."""
+        return None if self._published else self._error
+
     async def look_at_file(self) -> None:
         """Load the file if it, or its card, is another than before; a bad one changes nothing."""
         if self.path is None:
@@ -96,7 +101,7 @@ class Slot:
             return
         self._file_seen = seen
         asked = await self._taken(self._of(self.path), "file")
-        self.error = None if asked else f"{self.path} is no sound model"
+        self._error = None if asked else f"{self.path} is no sound model"
         self._of_file = asked or self._of_file
 
     async def publish(self, published: Published | None) -> None:

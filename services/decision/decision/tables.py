@@ -160,7 +160,11 @@ switch_outcomes = Table(
     Column("decision_id", Uuid),
     Column("model_version", Text),
     Column("promised_savings_per_hour", Float),
+    # For the release before `realised_savings` alone, which may still run on this schema.
     Column("realised_savings_per_hour", Float),
+    # What it has brought in USD, and for how many hours, by what was told last.
+    Column("realised_savings", Float),
+    Column("metered_hours", Float),
     Column("instance_id", Text, nullable=False),
     Column("completed_at", Moment, nullable=False),
     Index("switch_outcomes_of_agent", "agent_id", "completed_at"),

@@ -23,7 +23,7 @@ AGAIN_AFTER = timedelta(minutes=1)
 """When an agent is looked at again that could not be settled, which is a bug."""
 
 
-async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
+async def settle_due(partitions: Sequence[int], tx: Tx) -> bool:
     """Settle the agents of these partitions whom the clock concerns; tells whether more are due."""
     rows = await contexts.due(tx.db, partitions, at=tx.now, limit=AGENTS_AT_ONCE)
     for row in rows:

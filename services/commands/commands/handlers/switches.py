@@ -48,6 +48,7 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
         downtime_seconds=report.downtime_seconds,
         completed_at=request.completed_at,
         ended_at=_left_at(agent, request, tx),
+        meter_at=savings.metered_next(request.completed_at, tx.now),
         **report.model_dump(mode="json", include={"old_instance", "new_instance"}),
         **report.model_dump(mode="json", include={"pricing", "timing"}),
     )
@@ -80,7 +81,7 @@ async def list_switches(request: ListSwitches, tx: Tx) -> SwitchPage:
         limit=request.limit + 1,
     )
     shown = rows[: request.limit]
-    stays = await _stays(shown, tx)
+    stays = await stays_of(shown, tx)
     items = [_detail_of(row, stay, tx.now) for row, stay in zip(shown, stays, strict=True)]
     return SwitchPage(items=items, next_cursor=PAGES.next_cursor(rows, shown=len(items)))
 
@@ -88,8 +89,9 @@ async def list_switches(request: ListSwitches, tx: Tx) -> SwitchPage:
 async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> StatisticsAnswer:
     """The agent's switches in figures, up to now."""
     rows = await store.all_switches(tx.db, request.agent_id, request.client_id)
-    stays = await _stays(rows, tx)
+    stays = await stays_of(rows, tx)
     triggers = [row["trigger"] for row in rows]
+    realised = sum(realised_until(stay, tx.now) for stay in stays)
     downtimes = [row["downtime_seconds"] for row in rows if row["downtime_seconds"] is not None]
     return StatisticsAnswer(
         decisions=request.decisions,
@@ -97,7 +99,7 @@ async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> Statist
         automatic=triggers.count(Trigger.AUTOMATIC),
         manual=triggers.count(Trigger.MANUAL),
         avg_downtime_seconds=sum(downtimes) / len(downtimes) if downtimes else 0.0,
-        total_savings_generated=savings.in_cents(sum(_realised(stay, tx.now) for stay in stays)),
+        total_savings_generated=savings.in_cents(realised),
         as_of=tx.now,
     )
 
@@ -120,7 +122,7 @@ def _asked_for(row: Row, report: SwitchReport) -> bool:
     return bool(there and row["target_mode"] == new.mode)
 
 
-async def _stays(rows: Sequence[Row], tx: Tx) -> list[Stay]:
+async def stays_of(rows: Sequence[Row], tx: Tx) -> list[Stay]:
     """The stays that switches led to, with the prices and replicas of their time."""
     if not rows:
         return []
@@ -168,7 +170,8 @@ def _stay(
     )
 
 
-def _realised(stay: Stay, now: datetime) -> float:
+def realised_until(stay: Stay, now: datetime) -> float:
+    """What a switch has brought in USD so far."""
     return savings.realised(stay, since=stay.completed_at, until=now)
 
 
@@ -185,7 +188,7 @@ def _detail_of(row: Row, stay: Stay, now: datetime) -> SwitchDetail:
         promised_savings_per_hour=savings.promised(
             stay.old_price, stay.new_price, stay.completed_at
         ),
-        realised_savings=_realised(stay, now),
+        realised_savings=realised_until(stay, now),
         is_settled=stay.is_settled,
         timestamp=row["completed_at"],
     )

@@ -7,11 +7,13 @@ for the old instance until that is gone, for replicas, and for the time in which
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 SECONDS_PER_HOUR = 3600
 DOWNTIME_FACTOR = 6
 """An hour in which nothing runs costs as much as so many hours on demand."""
+
+METER_SOONEST, METER_LATEST = timedelta(seconds=30), timedelta(hours=1)
 
 Rate = Sequence[tuple[datetime, float | None]]
 """The price of an hour from each moment on, in order; None where it is unknown."""
@@ -48,6 +50,11 @@ class Stay:
 def settled_at(ended_at: datetime | None, old_gone_at: datetime | None) -> datetime | None:
     """When the agent had left and the old instance was gone: no later price concerns the stay."""
     return max(ended_at, old_gone_at) if ended_at is not None and old_gone_at is not None else None
+
+
+def metered_next(completed_at: datetime, now: datetime) -> datetime:
+    """When it is told again what a switch has brought: once it is twice as old, within limits."""
+    return now + min(max(now - completed_at, METER_SOONEST), METER_LATEST)
 
 
 def realised(stay: Stay, *, since: datetime, until: datetime) -> float:

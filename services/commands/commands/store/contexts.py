@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, SmallInteger, bindparam, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.envelope import partition_for
 from chassis.query import AT, LIMIT, Connection, Query, given, given_all, named
-from commands.store.rows import AGENT, Row, of_agent
+from commands.store.rows import AGENT, PARTITIONS, Row, of_agent
 from commands.tables import agent_contexts
 from spotkeeper_contracts.agents import AgentState
 
@@ -46,7 +46,7 @@ _REBALANCE = Query(
 )
 _DUE = Query(
     _context.where(
-        agent_contexts.c.partition == func.any(bindparam("partitions", type_=ARRAY(SmallInteger))),
+        agent_contexts.c.partition == PARTITIONS,
         agent_contexts.c.due_at <= AT,
     )
     .order_by(agent_contexts.c.due_at)

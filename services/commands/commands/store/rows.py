@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, Uuid, bindparam
+from sqlalchemy import ARRAY, SmallInteger, Table, Uuid, bindparam, func
 
 Row = Mapping[str, Any]
 
 AGENT = bindparam("agent_id", type_=Uuid)
 CLIENT = bindparam("client_id", type_=Uuid)
+PARTITIONS = func.any(bindparam("partitions", type_=ARRAY(SmallInteger)))
 
 
 def of_agent(table: Table) -> Any:

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, Uuid, bindparam, func, insert, or_, select, update
 
 from chassis.pages import Position
-from chassis.query import AT, LIMIT, Connection, Query, behind, given_all, named
-from commands.store.rows import AGENT, Row, of_agent
-from commands.tables import switches, zombies
+from chassis.query import AT, LIMIT, Connection, Query, behind, given, given_all, named
+from commands.store.rows import AGENT, PARTITIONS, Row, of_agent
+from commands.tables import agent_contexts, switches, zombies
 
 _ADD = Query(insert(switches).values(given_all(switches)))
 # What is learned of an agent stays true although the request that told it is refused.
@@ -32,6 +32,24 @@ _switch = select(switches, zombies.c.terminated_at.label("old_gone_at")).outerjo
     & (zombies.c.instance_id == switches.c.old_instance["instance_id"].astext),
 )
 _ALL = Query(_switch.where(of_agent(switches)).order_by(switches.c.completed_at))
+_DUE = Query(
+    select(switches.c.agent_id, switches.c.client_id)
+    .join(agent_contexts, agent_contexts.c.agent_id == switches.c.agent_id)
+    .where(agent_contexts.c.partition == PARTITIONS, switches.c.meter_at <= AT)
+    .group_by(switches.c.agent_id, switches.c.client_id)
+    .order_by(func.min(switches.c.meter_at))
+    .limit(LIMIT)
+)
+_METER_AGAIN = Query(
+    update(switches)
+    .where(switches.c.id == bindparam("switch_id", type_=Uuid))
+    .values(given(switches, "meter_at"))
+)
+_POSTPONE = Query(
+    update(switches)
+    .where(switches.c.agent_id == AGENT, switches.c.meter_at.is_not(None))
+    .values(meter_at=AT)
+)
 _PAGE = Query(
     _switch.where(
         of_agent(switches),
@@ -50,6 +68,23 @@ async def add(db: Connection, **columns: Any) -> None:
 async def end_stays(db: Connection, agent_id: UUID, *, at: datetime, unless_on: str | None) -> None:
     """By then the agent had left the instances that it had switched to, unless one is its own."""
     await _END_STAYS.run(db, agent_id=agent_id, at=at, instance_id=unless_on)
+
+
+async def due(
+    db: Connection, partitions: Sequence[int], *, at: datetime, limit: int
+) -> Sequence[Row]:
+    """Agents of these partitions with a switch that is to be metered, the longest due first."""
+    return await _DUE.rows(db, partitions=list(partitions), at=at, limit=limit)
+
+
+async def meter_again(db: Connection, switch_id: UUID, *, at: datetime | None) -> None:
+    """Meter the switch then, or never again."""
+    await _METER_AGAIN.run(db, switch_id=switch_id, **named({"meter_at": at}))
+
+
+async def postpone(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """Meter the agent's switches then, and not before."""
+    await _POSTPONE.run(db, agent_id=agent_id, at=at)
 
 
 async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from decision.handlers.agents import (
     agent_state,
     emergency_opened,
     instance_terminated,
+    savings_metered,
     switch_completed,
 )
 from decision.handlers.deciding import decide, get_recommendation
@@ -35,7 +36,7 @@ from spotkeeper_contracts.emergencies import EmergencyOpened
 from spotkeeper_contracts.instances import InstanceTerminated
 from spotkeeper_contracts.models import GetModelReport, ListModels, PublishModel, WithdrawModel
 from spotkeeper_contracts.presence import AgentCameOnline, AgentReportedChange, AgentReportedPrice
-from spotkeeper_contracts.switches import SwitchCompleted
+from spotkeeper_contracts.switches import SavingsMetered, SwitchCompleted
 
 HANDLERS: Mapping[type[Message], Handler] = {
     Decide: decide,
@@ -56,6 +57,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     EmergencyOpened: emergency_opened,
     InstanceTerminated: instance_terminated,
     SwitchCompleted: switch_completed,
+    SavingsMetered: savings_metered,
     CommandQueued: command_queued,
     CommandFinished: command_finished,
 }

@@ -11,8 +11,8 @@ from decision.store.evidence import EventKind
 from spotkeeper_contracts.agents import AgentState
 from spotkeeper_contracts.commands import Trigger
 from spotkeeper_contracts.emergencies import EmergencyOpened, EmergencyType, TerminationAction
-from spotkeeper_contracts.instances import Instance, InstanceTerminated, TerminationReason
-from spotkeeper_contracts.switches import SwitchCompleted
+from spotkeeper_contracts.instances import InstanceTerminated, TerminationReason
+from spotkeeper_contracts.switches import SavingsMetered, SwitchCompleted
 from spotkeeper_contracts.values import PurchaseMode
 
 NO_ACTION = TerminationAction.NO_ACTION.value
@@ -60,16 +60,11 @@ async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:
     agent = await known_agent(event.agent_id, event.client_id, tx)
     if agent is None:
         return
-    old, new = event.old_instance, event.new_instance
+    new = event.new_instance
     kind = await _kind_of(event, agent, tx)
     decision = None
     if event.trigger is Trigger.AUTOMATIC:
         decision = await decisions.last_to(tx.db, agent.id, new.spot_pool, before=event.at)
-    pricing = event.pricing
-    before, after = (
-        _price(old, pricing.old_spot, pricing.on_demand),
-        _price(new, pricing.new_spot, pricing.on_demand),
-    )
     await switches.save(
         tx.db,
         switch_id=event.switch_id,
@@ -80,7 +75,6 @@ async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:
         decision_id=decision and decision.decision_id,
         model_version=decision and decision.model_version,
         promised_savings_per_hour=decision and decision.expected_savings_per_day / 24.0,
-        realised_savings_per_hour=None if before is None or after is None else before - after,
         instance_id=new.instance_id,
         completed_at=event.at,
     )
@@ -88,6 +82,16 @@ async def switch_completed(event: SwitchCompleted, tx: Tx) -> None:
     fell = kind is Move.FORCED and new.mode is PurchaseMode.ONDEMAND
     await contexts.change(tx.db, agent.id, recovering=fell)
     await contexts.change(tx.db, agent.id, open_command_id=None, open_until=None)
+
+
+async def savings_metered(event: SavingsMetered, tx: Tx) -> None:
+    """Keep what a switch has brought in money so far."""
+    await switches.meter(
+        tx.db,
+        event.switch_id,
+        realised_savings=event.realised_savings,
+        hours=event.metered_hours,
+    )
 
 
 async def _kind_of(event: SwitchCompleted, agent: Known, tx: Tx) -> Move:
@@ -128,7 +132,3 @@ async def _note(
         at=at,
     )
     await pools.rate_soon(tx.db, agent.client_id, [group], at=tx.now)
-
-
-def _price(instance: Instance, spot: float | None, ondemand: float | None) -> float | None:
-    return spot if instance.mode is PurchaseMode.SPOT else ondemand

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     DateTime,
     Float,
     Text,
@@ -95,21 +96,30 @@ async def content(db: Connection, role: ModelRole) -> Row | None:
 
 
 _HOUR = timedelta(hours=1)
-_hit = (
-    select(pool_events.c.at)
-    .where(
-        pool_events.c.client_id == history.c.client_id,
-        pool_events.c.instance_id == history.c.instance_id,
-        pool_events.c.kind == EventKind.NOTICE.value,
-        pool_events.c.at > history.c.decided_at,
-        pool_events.c.at <= history.c.decided_at + _HOUR,
+
+
+def _happened(kind: EventKind, since: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether that happened to the instance within the hour."""
+    return (
+        select(pool_events.c.at)
+        .where(
+            pool_events.c.client_id == history.c.client_id,
+            pool_events.c.instance_id == history.c.instance_id,
+            pool_events.c.kind == kind.value,
+            pool_events.c.at > since,
+            pool_events.c.at <= since + _HOUR,
+        )
+        .exists()
     )
-    .exists()
-)
+
+
+_hit = _happened(EventKind.NOTICE, history.c.decided_at)
 _stayed = and_(
     history.c.recommendation == Recommendation.STAY.value,
     history.c.current_pool.is_not(None),
     history.c.decided_at <= AT - _HOUR,
+    # After a recommendation of AWS the risk is what a rule says, and no model.
+    ~_happened(EventKind.REBALANCE, history.c.decided_at - _HOUR),
 )
 
 
@@ -157,7 +167,10 @@ _SWITCHED = Query(
         switch_outcomes.c.model_version,
         func.count().label("switches"),
         func.avg(switch_outcomes.c.promised_savings_per_hour).label("promised"),
-        func.avg(switch_outcomes.c.realised_savings_per_hour).label("realised"),
+        (
+            func.sum(switch_outcomes.c.realised_savings)
+            / func.nullif(func.sum(switch_outcomes.c.metered_hours), 0.0)
+        ).label("realised"),
         func.count(case((_interrupted, 1))).label("interrupted"),
     )
     .where(

@@ -5,17 +5,31 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Float, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.query import AT, SINCE, Connection, Query, given_all, named
+from chassis.query import AT, SINCE, Connection, Query, given, given_all, named
 from decision.choices import Move
 from decision.store.rows import Row, of_agent
 from decision.tables import switch_outcomes
 
 WEEK = timedelta(days=7)
 
-_SAVE = Query(insert(switch_outcomes).values(given_all(switch_outcomes)).on_conflict_do_nothing())
+_LEARNED_LATER = ("realised_savings_per_hour", "realised_savings", "metered_hours")
+_SAVE = Query(
+    insert(switch_outcomes)
+    .values(given_all(switch_outcomes, but=_LEARNED_LATER))
+    .on_conflict_do_nothing()
+)
+_METER = Query(
+    update(switch_outcomes)
+    .where(
+        switch_outcomes.c.switch_id == bindparam("of_switch", type_=Uuid),
+        func.coalesce(switch_outcomes.c.metered_hours, 0.0)
+        <= bindparam("new_metered_hours", type_=Float),
+    )
+    .values(given(switch_outcomes, "realised_savings", "metered_hours"))
+)
 _is_planned = switch_outcomes.c.kind == Move.PLANNED.value
 _RECENT = Query(
     select(
@@ -30,6 +44,12 @@ _RECENT = Query(
 async def save(db: Connection, **columns: Any) -> bool:
     """Keep a switch; whether it was not known before."""
     return await _SAVE.run(db, **named(columns)) == 1
+
+
+async def meter(db: Connection, switch_id: UUID, *, realised_savings: float, hours: float) -> None:
+    """Keep what a switch has brought in USD so far, and for how many hours."""
+    told = {"realised_savings": realised_savings, "metered_hours": hours}
+    await _METER.run(db, of_switch=switch_id, **named(told))
 
 
 async def recent(db: Connection, agent_id: UUID, client_id: UUID, *, at: datetime) -> Row:

@@ -1,0 +1,75 @@
+"""What it is told that switches have brought in money, and when."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from chassis.testing import Scene
+from commands.rules.savings import METER_LATEST, METER_SOONEST
+from spotkeeper_contracts.switches import SavingsMetered
+from tests.commands.fleet import OneAgent, later
+from tests.commands.moves import A, B, C, listed, move
+
+
+@pytest.fixture
+def agent(commands: Scene) -> OneAgent:
+    return OneAgent(commands, instance_id="i-0", az=A)
+
+
+async def metered(agent: OneAgent) -> list[SavingsMetered]:
+    """What a sweep tells of the agent's switches."""
+    await agent.commands.sweep()
+    return [told for told in agent.emitted(SavingsMetered) if told.agent_id == agent.id]
+
+
+async def test_a_switch_is_metered_as_it_is_listed(agent: OneAgent) -> None:
+    await move(agent)
+    assert await metered(agent) == []
+    later(hours=2)
+    [told] = await metered(agent)
+    [switch] = await listed(agent)
+    assert told.switch_id == switch.switch_id
+    assert told.metered_hours == pytest.approx(2.0, abs=1e-3)
+    assert told.realised_savings == pytest.approx(switch.realised_savings, abs=1e-4)
+    assert told.realised_savings == pytest.approx(2 * (0.10 - 0.04) - 2 * 0.10, abs=1e-3)
+    assert not told.is_settled
+
+
+async def test_a_switch_is_metered_ever_more_rarely(agent: OneAgent) -> None:
+    await move(agent)
+    hours, looked = [], timedelta()
+    while looked < timedelta(hours=3):
+        looked += METER_SOONEST / 2
+        later(seconds=looked.total_seconds())
+        hours += [told.metered_hours for told in await metered(agent)]
+    steps = [timedelta(hours=b - a) for a, b in zip([0.0, *hours], hours, strict=False)]
+    assert all(METER_SOONEST * 0.9 <= step <= METER_LATEST + METER_SOONEST for step in steps)
+    assert all(later >= earlier * 0.7 for earlier, later in pairwise(steps))
+    assert 8 <= len(steps) <= 12
+
+
+async def test_once_settled_a_switch_is_told_of_at_last(agent: OneAgent) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    later(hours=1)
+    await move(agent, "i-2", C)
+    later(hours=5)
+    first = min(await metered(agent), key=lambda told: told.completed_at)
+    assert first.is_settled
+    assert first.metered_hours == pytest.approx(1.0, abs=1e-3)
+    assert first.realised_savings == pytest.approx(0.06, abs=1e-3)
+    later(hours=50)
+    assert first.switch_id not in {told.switch_id for told in await metered(agent)}
+
+
+async def test_what_cannot_be_metered_holds_nobody_up(agent: OneAgent, commands: Scene) -> None:
+    other = OneAgent(commands, instance_id="i-0", az=B)
+    for one in (agent, other):
+        await move(one, "i-9", C)
+    await commands.db.raw.execute(
+        "update switches set timing = '{}', pricing = '[]' where agent_id = $1", agent.id
+    )
+    later(hours=1)
+    assert await metered(other)
+    assert await metered(agent) == []
