@@ -127,6 +127,18 @@ def test_what_a_beat_leaves_out_stays_as_it_was(log: Log) -> None:
     assert log.append(Beat(AGENTS[0], str(CLIENT), "online")) == []
 
 
+def test_only_what_a_beat_says_is_told(log: Log) -> None:
+    log.append(beat(agent_version="4.0.0"))
+    for told in (
+        *log.append(Beat(AGENTS[0], str(CLIENT), "degraded")),
+        *log.append(Beat(AGENTS[0], str(CLIENT), "stopping")),
+        *log.append(Beat(AGENTS[0], str(CLIENT), "online")),
+    ):
+        assert isinstance(told.message, AgentReportedChange | AgentCameOnline)
+        said = told.message
+        assert (said.current_mode, said.current_pool_id, said.agent_version) == (None, None, None)
+
+
 def test_a_price_is_told_when_it_is_new_and_when_it_has_moved(log: Log) -> None:
     log.append(beat())
     (first,) = log.append(beat(spot_price=0.0100, ondemand_price=0.0416))

@@ -112,6 +112,9 @@ async def test_an_agent_that_pays_on_demand_lies_in_no_pool_unless_it_names_one(
     assert (await agent.state()).current_pool_id is None
     await hear(agent, after(30), current_mode="ondemand", current_pool_id="pool-b")
     assert (await agent.state()).current_pool_id == "pool-b"
+    await hear(agent, after(40), current_mode=None, current_pool_id=None)
+    state = await agent.state()
+    assert (state.status, state.current_pool_id) == ("online", "pool-b")
 
 
 async def test_a_report_older_than_what_is_known_is_ignored(agent: OneAgent) -> None:

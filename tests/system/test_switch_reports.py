@@ -47,6 +47,21 @@ async def test_a_reported_switch_moves_the_agent(system: System) -> None:
     assert told[-2:] == ["AgentPromoted.v1", "InstanceBecameZombie.v1"]
 
 
+async def test_a_beat_that_says_nothing_of_a_place_moves_nobody_back(system: System) -> None:
+    agent = await system.register()
+    await agent.heartbeat(current_mode="spot", current_pool_id="t3.medium.us-east-1a")
+    new = f"{agent.registration['instance_id']}-new"
+    await agent.report_switch(new)
+    await agent.heartbeat("degraded", instance_id=new)
+
+    async def is_degraded() -> bool:
+        return bool((await agent.detail())["status"] == "degraded")
+
+    await eventually(is_degraded, within_seconds=15)
+    detail = await agent.detail()
+    assert (detail["az"], detail["current_pool_id"]) == ("us-east-1b", "t3.medium.us-east-1b")
+
+
 async def test_a_switch_reported_before_its_command_was_fetched_ends_it_as_done(
     system: System,
 ) -> None:

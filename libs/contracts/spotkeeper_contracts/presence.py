@@ -37,7 +37,7 @@ decode_beats = msgspec.json.Decoder(list[Beat]).decode
 
 
 class AgentCameOnline(Message, topic=AGENT_PRESENCE):
-    """An agent that was unknown, offline or stopping beats."""
+    """An agent that was unknown, offline or stopping beats; what the beat left out is null."""
 
     agent_id: UUID
     client_id: UUID
@@ -61,7 +61,10 @@ class AgentWentOffline(Message, topic=AGENT_PRESENCE):
 
 
 class AgentReportedChange(Message, topic=AGENT_PRESENCE):
-    """A beat told another status, mode, pool or version of the agent; `stopping` is a goodbye."""
+    """A beat told another status, mode, pool or version of the agent; `stopping` is a goodbye.
+
+    What the beat left out is null: it is as was told last, by whomever.
+    """
 
     agent_id: UUID
     client_id: UUID

@@ -195,13 +195,14 @@ def _reported(
     seen: Seen,
     record: Record,
 ) -> Transition:
+    """What the beat said; what it left out may have changed since it was said last."""
     told = {
         "agent_id": UUID(beat.agent_id),
         "client_id": UUID(seen.client_id),
         "status": AgentStatus(seen.status),
-        "current_mode": seen.current_mode and PurchaseMode(seen.current_mode),
-        "current_pool_id": seen.current_pool_id,
-        "agent_version": seen.agent_version,
+        "current_mode": beat.current_mode and PurchaseMode(beat.current_mode),
+        "current_pool_id": beat.current_pool_id,
+        "agent_version": beat.agent_version,
         "spot_price": beat.spot_price,
         "ondemand_price": beat.ondemand_price,
         "last_heartbeat_at": moment(seen.last_seen_ms),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, delete, func, select, update
+from sqlalchemy import Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
@@ -68,7 +68,7 @@ _COUNT_USABLE = Query(
     .where(client_tokens.c.client_id == _client, ~_has_ended)
 )
 _FORGET_ENDED = Query(
-    delete(client_tokens).where(
+    client_tokens.delete().where(
         client_tokens.c.id.in_(
             select(client_tokens.c.id)
             .where(client_tokens.c.client_id == _client, _has_ended)

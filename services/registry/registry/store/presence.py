@@ -33,13 +33,15 @@ _OF_A_LIVE_AGENT = (
 _status = bindparam("status", type_=Text)
 # A beat of before the agent's last move tells of where it was.
 _is_older = agents.c.placed_at > _heard_at
-_told_mode = func.coalesce(bindparam("mode", type_=Text), agents.c.current_mode)
-_mode = case((_is_older, agents.c.current_mode), else_=_told_mode)
+_told_mode = bindparam("mode", type_=Text)
+_mode = case(
+    (_is_older, agents.c.current_mode), else_=func.coalesce(_told_mode, agents.c.current_mode)
+)
 _told_pool = bindparam("pool", type_=Text)
-# Who pays on demand may lie in no pool; who is on spot and names none is where it was.
+# Who says that it pays on demand may lie in no pool; else who names none is where it was.
 _pool = case(
     (_is_older, agents.c.current_pool_id),
-    (_mode == PurchaseMode.ONDEMAND.value, _told_pool),
+    (_told_mode == PurchaseMode.ONDEMAND.value, _told_pool),
     else_=func.coalesce(_told_pool, agents.c.current_pool_id),
 )
 _version = case(
