@@ -218,6 +218,20 @@ async def test_a_launch_that_nobody_makes_fails_with_its_command(agent: OneAgent
     assert [r.status for r in await agent.replicas()] == ["failed"]
 
 
+async def test_a_launch_whose_instance_nobody_names_fails_in_the_end(agent: OneAgent) -> None:
+    replica = await agent.replica()
+    assert replica.command_id is not None
+    await agent.report(replica.command_id, "success")
+    assert await live(agent) == ["launching"]
+    later(hours=1, seconds=1)
+    await agent.commands.sweep()
+    [failed] = await agent.replicas()
+    assert (failed.status, failed.error) == (
+        "failed",
+        "It was said to be launched, but no instance of it was named",
+    )
+
+
 async def test_a_replica_fails_with_its_instance(agent: OneAgent) -> None:
     await agent.launched()
     await agent.instance_ends("i-other")

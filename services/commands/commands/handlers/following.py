@@ -30,12 +30,20 @@ async def end_replicas(agent: Held, tx: Tx) -> list[Row]:
             await stand_down(row, tx, error="The agent was deleted")
         elif row["instance_id"] is not None and row["instance_id"] == agent.state.instance_id:
             await change_replica(row, tx, status=ReplicaStatus.PROMOTED.value, error=None)
-        elif (end := _lost_launch(row)) is not None:
-            error = f"The command to launch it ended as {end.value}"
+        elif (error := _lost_launch(row, tx.now)) is not None:
             await stand_down(row, tx, status=ReplicaStatus.FAILED, error=error)
         else:
             left.append(row)
     return left
+
+
+def named_until(live: Sequence[Row]) -> list[datetime]:
+    """By when an instance has to be named of each replica that was said to be launched."""
+    return [
+        row["command_expires_at"]
+        for row in live
+        if row["instance_id"] is None and row["command_status"] == CommandStatus.SUCCEEDED
+    ]
 
 
 async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
@@ -95,10 +103,13 @@ async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
     return True
 
 
-def _lost_launch(row: Row) -> CommandStatus | None:
-    """How the command that should have launched the replica ended, if it launched nothing."""
+def _lost_launch(row: Row, now: datetime) -> str | None:
+    """Why no instance of the replica is to be expected any more, if so."""
     if row["instance_id"] is not None or row["command_status"] is None:
         return None
     status = CommandStatus(row["command_status"])
-    came_to_nothing = lifecycle.has_ended(status) and status is not CommandStatus.SUCCEEDED
-    return status if came_to_nothing else None
+    if status is not CommandStatus.SUCCEEDED:
+        ended = lifecycle.has_ended(status)
+        return f"The command to launch it ended as {status.value}" if ended else None
+    is_late = row["command_expires_at"] <= now
+    return "It was said to be launched, but no instance of it was named" if is_late else None

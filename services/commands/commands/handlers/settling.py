@@ -9,7 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chassis.transaction import Tx
-from commands.handlers.following import end_replicas, follow_emergencies, keep_manual_replicas
+from commands.handlers.following import (
+    end_replicas,
+    follow_emergencies,
+    keep_manual_replicas,
+    named_until,
+)
 from commands.handlers.found import Held, held
 from commands.handlers.orders import finish
 from commands.rules import lifecycle
@@ -40,7 +45,7 @@ async def settle(agent: Held, tx: Tx) -> None:
     looks = await follow_emergencies(agent, live, tx)
     if tx.db.writes != writes:
         live = await replicas.live(tx.db, agent.id, agent.client_id)
-    looks += await keep_manual_replicas(agent, live, tx)
+    looks += named_until(live) + await keep_manual_replicas(agent, live, tx)
     launches = any(row["command_type"] == CommandType.CREATE_REPLICA for row in rows)
     if launches or tx.db.writes != writes:
         rows = await _end_launches_that_are_over(agent, tx)

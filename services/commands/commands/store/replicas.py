@@ -27,7 +27,11 @@ _ALL = Query(
     .limit(LIMIT)
 )
 _LIVE = Query(
-    select(replicas, commands.c.status.label("command_status"))
+    select(
+        replicas,
+        commands.c.status.label("command_status"),
+        commands.c.expires_at.label("command_expires_at"),
+    )
     .outerjoin(commands, commands.c.id == replicas.c.command_id)
     .where(of_agent(replicas), replicas.c.ended_at.is_(None))
     .order_by(replicas.c.created_at, replicas.c.id)
