@@ -225,11 +225,8 @@ async def test_a_launch_whose_instance_nobody_names_fails_in_the_end(agent: OneA
     assert await live(agent) == ["launching"]
     later(hours=1, seconds=1)
     await agent.commands.sweep()
-    [failed] = await agent.replicas()
-    assert (failed.status, failed.error) == (
-        "failed",
-        "It was said to be launched, but no instance of it was named",
-    )
+    [failed] = await agent.replicas(status="failed")
+    assert "no instance" in str(failed.error)
 
 
 async def test_a_replica_fails_with_its_instance(agent: OneAgent) -> None:
