@@ -1,10 +1,12 @@
 """The command queue: what is delivered to whom and when, and how each command ends."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from chassis import clock
 from chassis.testing import Scene, example
 from spotkeeper_contracts.commands import (
     CancelCommand,
@@ -156,6 +158,16 @@ async def test_the_gate_is_looked_at_anew_when_a_command_is_fetched(agent: OneAg
     answer = await agent.ask(LeaseCommands, agent=newer)
     assert answer.commands == []
     assert await agent.status(id) == "cancelled"
+
+
+async def test_a_question_that_nobody_waits_for_any_more_takes_no_command(agent: OneAgent) -> None:
+    id = await agent.queue(trigger="emergency")
+    answer_by = clock.now() + timedelta(seconds=10)
+    later(seconds=11)
+    answer = await agent.ask(LeaseCommands, answer_by=answer_by)
+    assert (answer.commands, await agent.status(id)) == ([], "queued")
+    answer = await agent.ask(LeaseCommands, answer_by=clock.now() + timedelta(seconds=10))
+    assert [command.command_id for command in answer.commands] == [id]
 
 
 async def test_an_older_state_does_not_open_the_gate_again(agent: OneAgent) -> None:

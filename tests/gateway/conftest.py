@@ -15,6 +15,8 @@ from spotkeeper_contracts.clients import ClientState
 from tests.gateway.driver import Bus, GatewayProcess, new_agent, new_client, open_bus, run_gateway
 from tests.stack import eventually, open_stack
 
+ASK_SECONDS = 2.0
+
 
 @pytest.fixture(scope="package")
 async def bus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bus]:
@@ -28,7 +30,7 @@ async def bus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bus]:
 @pytest.fixture(scope="package")
 async def gateway(bus: Bus) -> AsyncIterator[GatewayProcess]:
     """A gateway of default settings, but for owners that are given up sooner."""
-    async with run_gateway(bus.kafka, ask_timeout_seconds=2) as running:
+    async with run_gateway(bus.kafka, ask_timeout_seconds=ASK_SECONDS) as running:
         await running.ready()
         yield running
 
@@ -36,7 +38,9 @@ async def gateway(bus: Bus) -> AsyncIterator[GatewayProcess]:
 @pytest.fixture(scope="package")
 async def reference(bus: Bus) -> AsyncIterator[GatewayProcess]:
     """The same without the fast path: the framework takes heartbeats."""
-    async with run_gateway(bus.kafka, ask_timeout_seconds=2, heartbeat_fast_path=False) as running:
+    async with run_gateway(
+        bus.kafka, ask_timeout_seconds=ASK_SECONDS, heartbeat_fast_path=False
+    ) as running:
         await running.ready()
         yield running
 

@@ -16,7 +16,7 @@ from spotkeeper_contracts.commands import (
     LeaseCommands,
 )
 from spotkeeper_contracts.examples import example
-from tests.gateway.conftest import Tenant, new_tenant
+from tests.gateway.conftest import ASK_SECONDS, Tenant, new_tenant
 from tests.gateway.driver import Bus, GatewayProcess, run_gateway
 from tests.stack import eventually
 
@@ -120,6 +120,23 @@ async def test_a_wait_in_vain_ends_in_time_with_nothing(tenant: Tenant, queue: Q
     answer, seconds = await fetch(tenant, wait=0)
     assert answer.json() == []
     assert seconds < 1
+
+
+async def test_each_question_tells_until_when_its_answer_is_waited_for(
+    tenant: Tenant, queue: Queue
+) -> None:
+    fetching = asyncio.create_task(fetch(tenant, wait=25))
+    await queue.asked(times=1)
+    await queue.tell(deliverable=1)
+    await queue.asked(times=2)
+    await queue.fill()
+    await fetching
+    waits = [
+        (one.message.answer_by - one.time).total_seconds()
+        for one in queue.bus.owner.asked
+        if isinstance(one.message, LeaseCommands) and one.message.answer_by is not None
+    ]
+    assert waits == [pytest.approx(ASK_SECONDS, abs=0.5)] * 3
 
 
 async def test_nothing_is_leased_for_a_caller_that_went_away(

@@ -162,9 +162,15 @@ class CommandsLeased(Reply):
 
 
 class LeaseCommands(AgentQuestion, topic=COMMANDS_REQUESTS, reply=CommandsLeased):
-    """Hand out what is deliverable; each command is kept from others for the time of its lease."""
+    """Hand out what is deliverable; each command is kept from others for the time of its lease.
+
+    After `answer_by` nobody waits for the answer any more, and nothing is handed out.
+    """
+
+    context = AgentQuestion.context | {"answer_by"}
 
     limit: Annotated[int, Field(ge=1, le=50)] = 50
+    answer_by: Timestamp | None = None
 
 
 class ReportExecution(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):

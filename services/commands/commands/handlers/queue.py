@@ -59,8 +59,11 @@ async def queue_switch(request: QueueSwitch, tx: Tx) -> CommandQueuedAnswer:
 async def lease_commands(request: LeaseCommands, tx: Tx) -> CommandsLeased:
     """Hand out the most urgent commands that nobody has in hand.
 
-    What the agent's state speaks against by now is cancelled instead.
+    What the agent's state speaks against by now is cancelled instead. A question that waited too
+    long gets none: its answer would be dropped, and the lease keep the commands from everybody.
     """
+    if request.answer_by is not None and tx.now > request.answer_by:
+        return CommandsLeased(commands=[])
     agent = await agent_to_change(request, tx)
     rows = {row["id"]: row for row in await store.open_commands(tx.db, agent.id, agent.client_id)}
     orders = lifecycle.by_urgency(store.order_of(row) for row in rows.values())

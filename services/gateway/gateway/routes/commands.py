@@ -1,5 +1,6 @@
 """Commands: fetched and reported by agents, listed and taken back by operators."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -140,9 +141,11 @@ async def fetch_pending_commands(
             return []
         seen = gateway.polls.revision(agent.id)
         left = CALL_SECONDS - (clock.monotonic() - start)
+        seconds = min(left, gateway.settings.ask_timeout_seconds)
+        answer_by = clock.now() + timedelta(seconds=seconds)
         leased: CommandsLeased = await Asking(request, None)(
-            LeaseCommands(**agent.as_known, limit=limit),
-            timeout_seconds=min(left, gateway.settings.ask_timeout_seconds),
+            LeaseCommands(**agent.as_known, limit=limit, answer_by=answer_by),
+            timeout_seconds=seconds,
         )
         if leased.commands or not await gateway.polls.has_news(
             agent.id, after=seen, until=start + wait, gone=lambda: _gone(request)
