@@ -139,6 +139,36 @@ async def test_each_question_tells_until_when_its_answer_is_waited_for(
     assert waits == [pytest.approx(ASK_SECONDS, abs=0.5)] * 3
 
 
+@pytest.mark.parametrize("wait", [2, 25])
+async def test_one_whose_token_was_revoked_meanwhile_gets_nothing(
+    tenant: Tenant, queue: Queue, wait: float
+) -> None:
+    fetching = asyncio.create_task(fetch(tenant, wait))
+    await queue.asked(times=1)
+    tokens = [one.model_copy(update={"revoked_at": clock.now()}) for one in tenant.state.tokens]
+    await queue.bus.tell(tenant.state.model_copy(update={"revision": 2, "tokens": tokens}))
+
+    async def revoked() -> bool:
+        return (await tenant.http.get(f"{tenant.path}/config")).status_code == 401
+
+    await eventually(revoked, within_seconds=2)
+    if wait == 25:
+        await queue.fill()
+    answer, _ = await fetching
+    assert (answer.status_code, answer.json()["code"]) == (401, "TOKEN_REVOKED")
+    assert len(queue.bus.owner.questions(LeaseCommands)) == 1
+
+
+async def test_one_whose_agent_was_deleted_meanwhile_is_told_so(
+    tenant: Tenant, queue: Queue
+) -> None:
+    fetching = asyncio.create_task(fetch(tenant, wait=1.5))
+    await queue.asked(times=1)
+    await queue.bus.tell(tenant.agent.model_copy(update={"revision": 2, "deleted": True}))
+    answer, _ = await fetching
+    assert (answer.status_code, answer.json()["code"]) == (410, "AGENT_DELETED")
+
+
 async def test_nothing_is_leased_for_a_caller_that_went_away(
     gateway: GatewayProcess, tenant: Tenant, queue: Queue
 ) -> None:

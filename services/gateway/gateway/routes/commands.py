@@ -20,7 +20,7 @@ from gateway.calls import (
     OwnAgent,
     Running,
 )
-from gateway.errors import ALREADY_FINISHED, COMMAND_NOT_FOUND
+from gateway.errors import AGENT_DELETED, ALREADY_FINISHED, COMMAND_NOT_FOUND
 from gateway.heartbeats import NOT_PRIMARY
 from gateway.routing import open_to, router
 from gateway.values import AS_DECIMAL, IN_DIGITS, Done, JsonObject, shown, with_example
@@ -147,10 +147,17 @@ async def fetch_pending_commands(
             LeaseCommands(**agent.as_known, limit=limit, answer_by=answer_by),
             timeout_seconds=seconds,
         )
-        if leased.commands or not await gateway.polls.has_news(
-            agent.id, after=seen, until=start + wait, gone=lambda: _gone(request)
-        ):
+        if leased.commands:
             return leased.commands
+        has_news = await gateway.polls.has_news(
+            agent.id, after=seen, until=start + wait, gone=lambda: _gone(request)
+        )
+        # Much may have changed in the wait: who may not call any more is told so.
+        caller = gateway.admission.identify(request.state.head, AGENTS)
+        if gateway.agents.latest(agent).state.deleted:
+            raise AGENT_DELETED.refused()
+        if not has_news:
+            return []
 
 
 @routes.post(
