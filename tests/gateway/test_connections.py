@@ -165,6 +165,19 @@ async def test_a_heartbeat_that_announces_too_much_is_refused_at_once(
         assert (status, told["code"]) == (413, "BODY_TOO_LARGE")
 
 
+@pytest.mark.parametrize(
+    ("method", "place"), [("POST", "heartbeat"), ("POST", "shutdown"), ("GET", "config")]
+)
+async def test_what_is_asked_counts_among_the_headers(
+    gateway: GatewayProcess, tenant: Tenant, method: str, place: str
+) -> None:
+    async with connected(gateway) as (reader, writer):
+        query = b"?x=" + b"x" * 17_000
+        writer.write(request(tenant, method, place).replace(b" HTTP/1.1", query + b" HTTP/1.1"))
+        status, _, told = await answer(reader)
+        assert (status, told["code"]) == (431, "HEADERS_TOO_LARGE")
+
+
 @pytest.mark.parametrize("place", ["heartbeat", "shutdown"])
 async def test_a_length_may_have_any_number_of_zeros_in_front(
     bus: Bus, gateway: GatewayProcess, tenant: Tenant, place: str

@@ -76,7 +76,8 @@ class Door:
         settings = self._settings
         if "\n" in scope["path"]:  # The framework's patterns end at the end of a line.
             raise NOT_FOUND.refused()
-        if head.size_bytes + len(scope["raw_path"]) > settings.header_bytes:
+        target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        if head.size_bytes + target_bytes > settings.header_bytes:
             raise HEADERS_TOO_LARGE.refused()
         body = await read_body(
             receive,

@@ -43,7 +43,7 @@ class GatewaySettings(ServiceSettings):
     )
     body_bytes: int = Field(65_536, gt=0, description="Largest request body.")
     heartbeat_body_bytes: int = Field(16_384, gt=0, description="Largest body of a heartbeat.")
-    header_bytes: int = Field(16_384, gt=0, description="Largest header block with its path.")
+    header_bytes: int = Field(16_384, gt=0, description="Largest header block with path and query.")
     head_seconds: float = Field(
         10.0, gt=0, description="How long a connection may take to send a request's headers."
     )
