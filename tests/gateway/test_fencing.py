@@ -172,6 +172,41 @@ async def test_a_new_primary_that_the_view_has_not_seen_is_not_fenced(
     assert question.agent.instance_id == "i-other"
 
 
+@pytest.mark.parametrize("others", [("i-primary", "i-other"), ("i-other", "i-primary")])
+async def test_who_names_two_instances_is_refused_whatever_is_called(
+    bus: Bus, beating: Tenant, others: tuple[str, str]
+) -> None:
+    knows_the_agent(bus, beating)
+    headers = [("X-Instance-Id", name) for name in others]
+    for method, place in (
+        ("POST", "heartbeat"),
+        ("POST", "cleanup-report"),
+        ("GET", "config"),
+        ("GET", "pending-commands"),
+    ):
+        body = {"status": "online"} if method == "POST" else None
+        answer = await beating.http.request(
+            method, f"{beating.path}/{place}", json=body, headers=headers
+        )
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {
+                "error": "Validation failed",
+                "details": {"x-instance-id": ["A call comes from one instance"]},
+            },
+        ), place
+    assert not await bus.beats(beating.agent.agent_id)
+
+
+async def test_who_names_their_instance_twice_names_one(bus: Bus, beating: Tenant) -> None:
+    headers = [("X-Instance-Id", "i-primary")] * 2
+    answer = await beating.http.post(
+        f"{beating.path}/heartbeat", json={"status": "online"}, headers=headers
+    )
+    assert (answer.status_code, "X-Outcome" in answer.headers) == (200, False)
+    assert len(await bus.beats(beating.agent.agent_id)) == 1
+
+
 async def test_reports_of_ends_and_switches_come_from_any_instance(
     bus: Bus, tenant: Tenant
 ) -> None:

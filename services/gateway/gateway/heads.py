@@ -27,6 +27,7 @@ class Head:
     content_length: bytes | None = None
     chunked: bool = False
     instance_id: str | None = None
+    names_two_instances: bool = False
     traceparent: str | None = None
     has_key: bool = False
 
@@ -66,7 +67,9 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             case b"transfer-encoding":
                 head.chunked = True
             case b"x-instance-id":
-                head.instance_id = value.decode("latin-1")
+                named = value.decode("latin-1")
+                head.names_two_instances |= head.instance_id not in (None, named)
+                head.instance_id = named
             case b"idempotency-key":
                 head.has_key = True
             case b"x-request-id" if _PLAIN_ID.fullmatch(value):

@@ -49,7 +49,7 @@ class Heartbeats:
     def begin(self, agent_id: str, head: Head, body: bytes, answer: Answer) -> bool:
         """Append the beat of a heartbeat and answer later; False if it is not as it should be."""
         try:
-            if not head.says_json or head.has_key:
+            if not head.says_json or head.has_key or head.names_two_instances:
                 return False
             heartbeat = decode(body)
             caller = self._admission.identify(head, AGENTS)

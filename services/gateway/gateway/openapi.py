@@ -83,7 +83,7 @@ def problems_of(route: APIRoute, audience: Audience, *, fenced: bool) -> list[Pr
     problems, methods = [*ALWAYS, *ADMITTED], route.methods or set()
     problems += [errors.INVALID_ADMIN_TOKEN] if audience is ADMINISTRATORS else TOKEN
     if "{agent_id}" in route.path:
-        problems += [errors.AGENT_NOT_FOUND, errors.AGENT_DELETED]
+        problems += [errors.AGENT_NOT_FOUND, errors.AGENT_DELETED, errors.VALIDATION_FAILED]
         if fenced and "GET" not in methods:
             problems.append(errors.NOT_PRIMARY)
     if "POST" in methods and not route.path.endswith("/heartbeat"):

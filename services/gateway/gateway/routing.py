@@ -110,6 +110,8 @@ class ContractRoute(APIRoute):
         """
         head: Head = request.state.head
         agent = await gateway.agents.find(request.path_params["agent_id"], caller)
+        if head.names_two_instances:
+            raise errors.invalid("x-instance-id", "A call comes from one instance")
         problem = errors.AGENT_DELETED if agent.state.deleted else None
         if problem is None and self.fenced and request.method != "GET":
             agent = await gateway.agents.acting(agent, head.instance_id, caller)
