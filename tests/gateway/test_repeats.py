@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from chassis import clock
 from chassis.delivery import Delivery
 from chassis.envelope import Envelope
 from spotkeeper_contracts import Refusal, Request
 from spotkeeper_contracts.agents import HeartbeatKept, KeepHeartbeat
+from spotkeeper_contracts.clients import CreateToken, TokenAnswer
+from spotkeeper_contracts.examples import example
 from tests.gateway.conftest import Tenant
-from tests.gateway.driver import Bus, new_agent
+from tests.gateway.driver import ADMIN_TOKEN, Bus, GatewayProcess, new_agent
 from tests.stack import eventually
 
 ID = "01936820-1c00-7a3e-8b1d-5c0f6e2a9d41"
@@ -124,3 +127,20 @@ async def test_only_what_a_heartbeat_says_makes_it_another(bus: Bus, tenant: Ten
     assert not told_apart(await asked(bus, tenant, (place, BEAT, {}), (place, BEAT, primary)))
     degraded = {"status": "degraded"}
     assert told_apart(await asked(bus, tenant, (place, BEAT, {}), (place, degraded, {})))
+
+
+async def test_a_token_that_would_never_work_is_refused_but_a_repeat_may_come_late(
+    bus: Bus, gateway: GatewayProcess, tenant: Tenant
+) -> None:
+    bus.owner.answers[CreateToken] = lambda _: example(TokenAnswer)
+    path = f"/api/admin/clients/{tenant.state.client_id}/tokens"
+    over = {"role": "agent", "expires_at": clock.now().isoformat()}
+    async with gateway.client(ADMIN_TOKEN) as admin:
+        answer = await admin.post(path, json=over)
+        assert (answer.status_code, list(answer.json()["details"])) == (400, ["expires_at"])
+        assert not bus.owner.asked
+        answer = await admin.post(path, json=over, headers=KEY)
+    assert answer.status_code == 201, "the registry knows the token of the first call"
+    refusal = bus.owner.asked[-1].refusal
+    assert refusal is not None
+    assert refusal.details == {"expires_at": ["Input should be in the future"]}

@@ -70,11 +70,11 @@ class Asking:
         """Whether the next question goes out refused."""
         return self._state.refused is not None
 
-    def refuse(self, problem: Problem) -> None:
+    def refuse(self, refused: Refused) -> None:
         """Refuse this call: at once, or with its question if it may be a repeat."""
         if not self.repeatable:
-            raise problem.refused()
-        self._state.refused = problem.refused()
+            raise refused
+        self._state.refused = refused
 
 
 async def _gateway(request: Request) -> Gateway:

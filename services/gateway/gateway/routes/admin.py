@@ -10,9 +10,10 @@ from uuid import UUID
 from fastapi import Path, Response
 from pydantic import BaseModel, StringConstraints
 
+from chassis import clock
 from gateway.auth import ADMINISTRATORS
 from gateway.calls import Ask, Asking, AskOnce, Cursor, Limit, Running
-from gateway.errors import NOT_FOUND, TOO_MANY_TOKENS
+from gateway.errors import NOT_FOUND, TOO_MANY_TOKENS, invalid
 from gateway.farewells import say_goodbye_of_client
 from gateway.routing import open_to, router
 from gateway.values import Done, Moment, with_example
@@ -185,6 +186,8 @@ async def create_token(
     client_id: ClientId, body: NewToken, ask: AskOnce, gateway: Running, out: Response
 ) -> CreatedTokenBody:
     """Give a client one more token; it works at every gateway within a second."""
+    if body.expires_at is not None and body.expires_at <= clock.now():
+        ask.refuse(invalid("expires_at", "Input should be in the future"))
     token = _new_token(ask, gateway)
     answer: TokenAnswer = await ask(
         CreateToken(

@@ -129,7 +129,7 @@ async def recommend_rebalance(
     if not ask.refused:
         agent = await gateway.agents.acting(agent, body.instance_id, caller)
         if not agent.is_primary(body.instance_id):
-            ask.refuse(NOT_PRIMARY)
+            ask.refuse(NOT_PRIMARY.refused())
     answer: RebalanceAnswer = await ask(RecommendRebalance(**agent.as_known, **body.model_dump()))
     return RebalanceTold(action_taken=answer.action_taken, replica_id=answer.replica_id)
 

@@ -263,4 +263,4 @@ async def _fence(
     if not of_replica:
         raise REPLICA_NOT_FOUND.refused()
     if named != (of_replica[0] or launched):
-        ask.refuse(NOT_PRIMARY)
+        ask.refuse(NOT_PRIMARY.refused())
