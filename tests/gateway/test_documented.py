@@ -104,6 +104,22 @@ async def test_switches_come_as_csv_too(bus: Bus, tenant: Tenant) -> None:
     assert "i-0fedcba0987654321,spot,t3.medium.us-east-1b" in line
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+async def test_savings_are_told_to_a_millionth_of_a_dollar(
+    bus: Bus, tenant: Tenant, accept: str
+) -> None:
+    (switch,) = example(SwitchPage).items
+    savings = {"promised_savings_per_hour": 0.036 - 0.016, "realised_savings": 0.1 + 0.2}
+    page = SwitchPage(items=[switch.model_copy(update=savings)])
+    bus.owner.answers[ListSwitches] = lambda _: page
+    answer = await tenant.http.get(f"{tenant.path}/switches", headers={"Accept": accept})
+    if accept == "text/csv":
+        assert ",0.02,0.3," in answer.text
+    else:
+        (told,) = answer.json()["items"]
+        assert (told["promised_savings_per_hour"], told["realised_savings"]) == (0.02, 0.3)
+
+
 async def test_a_refusal_of_the_gate_is_told_word_by_word(bus: Bus, tenant: Tenant) -> None:
     bus.owner.answers[IssueSwitch] = lambda _: example(Refusal)
     answer = await tenant.http.post(

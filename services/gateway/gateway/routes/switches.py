@@ -241,7 +241,14 @@ async def list_switches(
     In CSV, `X-Next-Cursor` leads to the next page.
     """
     page: SwitchPage = await ask(ListSwitches(**agent.ids, cursor=cursor, limit=limit))
-    return page_response(accept, SwitchesBody, page, COLUMNS)
+    told = page.model_copy(update={"items": [_rounded(switch) for switch in page.items]})
+    return page_response(accept, SwitchesBody, told, COLUMNS)
+
+
+def _rounded(switch: SwitchDetail) -> SwitchDetail:
+    """The switch with its savings as other money is told: to a millionth of a dollar."""
+    names = ("promised_savings_per_hour", "realised_savings")
+    return switch.model_copy(update={name: round(getattr(switch, name), 6) for name in names})
 
 
 def _by_own_names(given: dict[str, Any]) -> dict[str, Any]:
