@@ -8,7 +8,13 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from spotkeeper_contracts.agents import AgentState, DeleteAgent, GetAgent, ShutDownAgent
+from spotkeeper_contracts.agents import (
+    AgentState,
+    DeleteAgent,
+    GetAgent,
+    ListEvents,
+    ShutDownAgent,
+)
 from spotkeeper_contracts.presence import (
     AgentCameOnline,
     AgentReportedChange,
@@ -70,6 +76,13 @@ async def test_a_reported_change_is_taken_over(agent: OneAgent) -> None:
     assert await agent.state() == before.model_copy(update=told)
     assert (await agent.ask(GetAgent)).detail.last_heartbeat_at == at
     assert (await agent.trail())[-1] == "agent_changed"
+
+
+async def test_the_trail_has_what_was_said_and_no_more(agent: OneAgent) -> None:
+    said: Any = {"current_mode": None, "current_pool_id": None, "agent_version": None}
+    await hear(agent, after(10), status="degraded", **said)
+    newest = (await agent.ask(ListEvents, limit=1)).items[0]
+    assert (newest.event_type, newest.data) == ("agent_changed", {"status": "degraded"})
 
 
 async def test_a_beat_from_before_a_move_does_not_tell_where_the_agent_is(agent: OneAgent) -> None:

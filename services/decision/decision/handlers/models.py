@@ -152,7 +152,12 @@ def _record(row: Row, switched: Row | None) -> ModelRecord:
         interruptions=row["interruptions"],
         brier_score=row["brier_score"],
         switches=switched["switches"] if switched else 0,
-        promised_savings_per_hour=switched and switched["promised"],
-        realised_savings_per_hour=switched and switched["realised"],
+        promised_savings_per_hour=_usd(switched, "promised"),
+        realised_savings_per_hour=_usd(switched, "realised"),
         interrupted_switches=switched["interrupted"] if switched else 0,
     )
+
+
+def _usd(row: Row | None, name: str) -> float | None:
+    """An amount to a millionth of a dollar; None if there is none."""
+    return None if row is None or row[name] is None else round(row[name], 6)

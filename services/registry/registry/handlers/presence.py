@@ -57,6 +57,6 @@ async def _take_over(
     if agent is None:
         return
     fields = {"status", "current_mode", "current_pool_id", "agent_version"}
-    told = event.model_dump(mode="json", include=fields)
+    told = event.model_dump(mode="json", include=fields, exclude_none=True)
     await note(agent, tx, event_type, text, **told)
     publish_state(agent, tx)
