@@ -62,6 +62,13 @@ def named(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {f"new_{name}": value for name, value in columns.items()}
 
 
+IDLE_SECONDS = 5
+"""After this, PostgreSQL ends a transaction whose process was frozen in it or is lost with its host.
+
+That is before the broker gives its partitions to another, which would wait for the rows it locked.
+"""
+
+
 class Connection:
     """An asyncpg connection inside its transaction; counts the writes that went through it."""
 
@@ -70,6 +77,10 @@ class Connection:
     def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.raw = raw
         self.writes = 0
+
+    async def may_idle(self, seconds: int) -> None:
+        """Let this transaction go without questions for longer than `IDLE_SECONDS`."""
+        await self.raw.execute(f"set local idle_in_transaction_session_timeout = '{seconds}s'")
 
 
 class Query:
@@ -137,4 +148,5 @@ async def open_pool(dsn: str, *, connections: int) -> "asyncpg.Pool[asyncpg.Reco
         command_timeout=30.0,
         timeout=10.0,
         max_inactive_connection_lifetime=300.0,
+        server_settings={"idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"},
     )

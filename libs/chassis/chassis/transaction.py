@@ -238,6 +238,8 @@ class Work:
         tx = Tx(db, envelope, service=self._service, settings=self._settings)
         metrics.MESSAGE_AGE_SECONDS.observe(max(0.0, (tx.now - envelope.time).total_seconds()))
         writes = db.writes
+        if isinstance(envelope.message, Request) and envelope.message.takes_seconds:
+            await db.may_idle(envelope.message.takes_seconds)
         try:
             answer = await self._handlers[type(envelope.message)](envelope.message, tx)
         except Refused as refused:

@@ -88,11 +88,13 @@ class Request(Message):
     `reply` is what the owner answers. A request that `reads_only` leaves no trace: it is neither
     remembered nor protected against a repeat, since a repeat of it changes nothing. The fields
     named in `context` tell of the surroundings or come from headers, and are not what is asked: a
-    repeat may differ in them.
+    repeat may differ in them. One with `takes_seconds` may be worked at for so long between two
+    questions to the owner's database, where others may for a moment.
     """
 
     reply: ClassVar[type[Reply]]
     reads_only: ClassVar[bool] = False
+    takes_seconds: ClassVar[int] = 0
     context: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(
@@ -102,9 +104,11 @@ class Request(Message):
         version: int = 1,
         reply: type[Reply] | None = None,
         reads_only: bool = False,
+        takes_seconds: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(topic=topic, version=version, **kwargs)
         if reply is not None:
             cls.reply = reply
         cls.reads_only = reads_only
+        cls.takes_seconds = takes_seconds

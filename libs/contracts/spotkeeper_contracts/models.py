@@ -10,6 +10,10 @@ from spotkeeper_contracts.topics import DECISION_REQUESTS
 from spotkeeper_contracts.values import Count, Text, Timestamp
 
 
+TRIAL_SECONDS = 30
+"""What the trial of a model may take, with a margin for a busy machine."""
+
+
 class ModelRole(StrEnum):
     """What a model does: decide, or watch."""
 
@@ -46,7 +50,9 @@ class ModelQuestion(Request):
         return "models"
 
 
-class PublishModel(ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer):
+class PublishModel(
+    ModelQuestion, topic=DECISION_REQUESTS, reply=ModelAnswer, takes_seconds=TRIAL_SECONDS
+):
     """Give a model a role, if it passes every check; it takes the place of the one before.
 
     Who has the other role stays the same, be it the same file.

@@ -26,9 +26,6 @@ from heartbeat.rules import Partition, Seen, milliseconds, moment, restored
 from heartbeat.tables import presence, presence_partitions
 from spotkeeper_contracts.presence import Presence
 
-PAUSED_OWNER_TIMEOUT = "5s"
-"""After this, PostgreSQL ends the transaction of an owner that was paused within it."""
-
 
 class Position(NamedTuple):
     """How far a partition is folded, and the claim under which this is told."""
@@ -98,9 +95,6 @@ _SAVE_POSITIONS = Query(
         deaf_ms=_folded.c.deaf_ms,
     )
 )
-_END_IF_PAUSED = Query(
-    select(func.set_config("idle_in_transaction_session_timeout", PAUSED_OWNER_TIMEOUT, True))
-)
 
 _claim = insert(presence_partitions).values(
     partition=bindparam("claimed", type_=SmallInteger), epoch=1, folded_offset=-1, deaf_ms=0
@@ -167,7 +161,6 @@ async def still_owned(db: Connection, positions: Sequence[Position]) -> bool:
 
 async def save_positions(db: Connection, positions: Sequence[Position]) -> bool:
     """Write how far partitions are folded; False if another owner has claimed one of them."""
-    await _END_IF_PAUSED.value(db)
     written = await _SAVE_POSITIONS.run(
         db,
         partition=[position.partition for position in positions],
