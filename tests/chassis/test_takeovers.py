@@ -12,16 +12,19 @@ from chassis.delivery import Delivery
 from chassis.envelope import Envelope
 from chassis.inbox import Inbox
 from chassis.outages import is_outage
-from chassis.query import IDLE_SECONDS, open_pool
+from chassis.outbox import Outbox
+from chassis.query import IDLE_SECONDS, Connection, open_pool, prepare_connection
 from chassis.settings import ServiceSettings
 from chassis.tables import bus_tables
 from chassis.transaction import Tx, Work
 from decision.proof import TRIAL_SECONDS
+from spotkeeper_contracts.agents import AgentShutDown
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.message import Message
 from spotkeeper_contracts.models import ListModels, ModelList, PublishModel
+from spotkeeper_contracts.topics import AGENT_EVENTS
 from tests.chassis import counter
-from tests.chassis.conftest import Bus
+from tests.chassis.conftest import Bus, read
 from tests.stack import eventually
 
 NewKey = Callable[[], UUID]
@@ -46,6 +49,28 @@ async def test_a_member_frozen_in_a_transaction_does_not_hold_up_who_comes_after
             frozen.send_signal(signal.SIGCONT)
         assert await bus.tell(key, "again") == 3
         assert frozen.returncode is None
+
+
+async def test_what_is_left_over_after_the_takeover_is_published_with_the_first_repeat(
+    bus: Bus, new_key: NewKey
+) -> None:
+    key, id = new_key(), new_key()
+    async with bus.service(commit_interval_seconds="600"):
+        assert await bus.tell(key, "by the frozen one", id=id) == 1
+        late = example(AgentShutDown, agent_id=key, reason="late")
+        record = Envelope.of(late, source="registry").to_record()
+        async with bus.db.acquire() as raw:
+            await prepare_connection(raw)
+            await Outbox(bus_tables(counter.metadata)).add(
+                Connection(raw), [(record.partition, record)]
+            )
+        assert await bus.tell(key, "fresh") == 2
+        assert await bus.tell(key, "by the frozen one", id=id) == 1
+        told = [event.value for event in await read(bus, AGENT_EVENTS, str(key).encode())]
+        reasons = [AgentShutDown.from_bytes(value).reason for value in told]
+        assert reasons == ["by the frozen one", "fresh", "late"]
+        left = await bus.db.fetchval("select count(*) from outbox where value = $1", record.value)
+        assert left == 0
 
 
 async def is_in_a_transaction(bus: Bus) -> bool:

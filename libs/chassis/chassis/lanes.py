@@ -220,7 +220,12 @@ class Lane:
         """Publish what the committed transaction left; only then is the batch handled.
 
         Answers stand first in the request to the broker: what is emitted wakes up everyone else.
+        What was handled before may never have been published: an owner that was frozen may have
+        committed since this one came, and died; or the answer to this lane's own commit was lost.
         """
+        if outcome.has_repeats:
+            own = [*self.published, *outcome.seqs]
+            await self._lasting(lambda: self._publish_left_over(self._partitions, but=own))
         records = [*outcome.answers, *outcome.emitted]
         await self._lasting(lambda: self._producer.send_all(records))
         faults.after("published")
@@ -229,13 +234,15 @@ class Lane:
         for delivery in batch:
             self._on_handled(delivery.topic, delivery.partition, delivery.offset)
 
-    async def _publish_left_over(self, source_partitions: Sequence[int]) -> None:
+    async def _publish_left_over(
+        self, source_partitions: Sequence[int], *, but: Sequence[int] = ()
+    ) -> None:
         if self._outbox is None:
             return
         while True:
             async with self._pool.acquire() as raw:
                 found = await self._outbox.left_over(
-                    Connection(raw), source_partitions, limit=LEFTOVERS_AT_ONCE
+                    Connection(raw), source_partitions, but=but, limit=LEFTOVERS_AT_ONCE
                 )
                 if not found:
                     return

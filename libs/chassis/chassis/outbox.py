@@ -51,7 +51,8 @@ class Outbox:
             select(outbox)
             .where(
                 outbox.c.source_partition
-                == func.any(bindparam("source_partitions", type_=ARRAY(Integer)))
+                == func.any(bindparam("source_partitions", type_=ARRAY(Integer))),
+                outbox.c.seq != func.all(bindparam("but", type_=ARRAY(BigInteger))),
             )
             .order_by(outbox.c.seq)
             .limit(bindparam("limit", type_=Integer))
@@ -86,11 +87,19 @@ class Outbox:
         return [row["seq"] for row in rows]
 
     async def left_over(
-        self, db: Connection, source_partitions: Sequence[int], *, limit: int
+        self,
+        db: Connection,
+        source_partitions: Sequence[int],
+        *,
+        but: Sequence[int] = (),
+        limit: int,
     ) -> list[tuple[int, Record]]:
-        """The oldest records that an earlier owner of these partitions did not delete."""
+        """The oldest records of these partitions that an earlier owner did not delete.
+
+        `but` are the numbers of those that are not an earlier owner's.
+        """
         rows = await self._left_over.rows(
-            db, source_partitions=list(source_partitions), limit=limit
+            db, source_partitions=list(source_partitions), but=list(but), limit=limit
         )
         return [(row["seq"], _to_record(row)) for row in rows]
 

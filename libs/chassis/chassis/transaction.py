@@ -56,6 +56,8 @@ class Outcome:
     answers: list[Record] = field(default_factory=list)
     emitted: list[Record] = field(default_factory=list)
     seqs: list[int] = field(default_factory=list)
+    has_repeats: bool = False
+    """Whether a message was handled before, and perhaps not published."""
 
 
 class Tx:
@@ -154,6 +156,7 @@ class Work:
                         answers[id] = answer
                 else:
                     answer = self._repeat(delivery, handled[id])
+                    outcome.has_repeats = True
                 if answer is not None:
                     outcome.answers += self._answer_record(delivery, answer)
             faults.after("handled")
