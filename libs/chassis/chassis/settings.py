@@ -141,7 +141,8 @@ class ServiceSettings(BaseSettings):
     member: str | None = Field(
         None,
         description="Name of this process among those of its service, if it comes back under it: "
-        "the broker then gives it its work back at once, and to nobody else meanwhile.",
+        "the broker then gives it its work back at once, and to nobody else meanwhile. Only one "
+        "process of a service may run under a name: two take the work from each other for ever.",
     )
     inbox_retention_hours: int = Field(
         192, ge=169, description="How long handled ids and answers are remembered; 8 days."
