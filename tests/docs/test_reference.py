@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from spotkeeper.reference import main, pages
 from tests.sources import ROOT, SOURCES
@@ -28,6 +29,12 @@ def test_every_line_says_what_it_means(name: str) -> None:
     rows = re.findall(r"^\| `.*$", PAGES[name], re.MULTILINE)
     assert rows
     assert [row for row in rows if not row.endswith(". |")] == []
+
+
+def test_nothing_is_shown_that_the_page_leaves_out() -> None:
+    shown = re.findall(r"^# TYPE (spotkeeper_\w+)", generate_latest().decode(), re.MULTILINE)
+    told = re.findall(r"^\| `(\w+)`", PAGES["metrics.md"], re.MULTILINE)
+    assert set(shown) - set(told) == set()
 
 
 def test_every_metric_is_declared_in_a_list_of_metrics() -> None:
