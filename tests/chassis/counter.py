@@ -87,6 +87,12 @@ async def stay(running: Running) -> None:
             continue
 
 
+async def fail(running: Running) -> None:
+    """Background work with a bug."""
+    raise RuntimeError("a bug")
+
+
+BACKGROUND = {"STAYS": stay, "FAILS": fail}
 service = Service(
     name="registry",
     handlers={
@@ -95,7 +101,7 @@ service = Service(
         AgentWentOffline: agent_went_offline,
     },
     metadata=metadata,
-    background=(stay,) if "STAYS" in os.environ else (),
+    background=[work for name, work in BACKGROUND.items() if name in os.environ],
 )
 
 if __name__ == "__main__":

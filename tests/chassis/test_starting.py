@@ -1,7 +1,9 @@
 """What is wrong with a process's settings is told in sentences, and it does not start."""
 
 import asyncio
+import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -111,15 +113,39 @@ def test_a_log_level_may_be_written_in_capitals(
 
 @pytest.mark.parametrize("module", ["tests.chassis.counter", "gateway"])
 async def test_an_operations_host_that_is_nowhere_is_one_sentence(module: str) -> None:
+    code, out, err = await ended(module, SPOTKEEPER_OPERATIONS_HOST="nowhere.invalid")
+    assert (code, out) == (2, "")
+    [sentence] = err.splitlines()
+    assert sentence.startswith("SPOTKEEPER_OPERATIONS_HOST and SPOTKEEPER_OPERATIONS_PORT name")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid", "a..b"])
+async def test_a_public_port_that_is_taken_or_nowhere_is_one_sentence(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, out, err = await ended("gateway", SPOTKEEPER_HOST=host, SPOTKEEPER_PORT=port)
+    assert (code, out) == (2, "")
+    [sentence] = err.splitlines()
+    assert sentence.startswith(f"SPOTKEEPER_HOST and SPOTKEEPER_PORT name {host}:{port}, where")
+
+
+async def test_an_error_that_ends_a_process_is_a_line_of_its_log() -> None:
+    code, out, err = await ended("tests.chassis.counter", FAILS="1")
+    assert (code, err) == (1, "")
+    line = json.loads(out.splitlines()[-1])
+    assert (line["event"], line["level"], line["service"]) == ("ended", "error", "registry")
+    assert line["error"] == "RuntimeError('a bug')"
+    assert "Traceback" in line["exception"]
+
+
+async def ended(module: str, **variables: str) -> tuple[int | None, str, str]:
+    """How a process ends that finds no server, and what it says."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
         cwd=ROOT,
-        env={**os.environ, "SPOTKEEPER_DSN": HERE, "SPOTKEEPER_OPERATIONS_HOST": "nowhere.invalid"},
+        env={**os.environ, "SPOTKEEPER_DSN": HERE, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
-    assert process.returncode == 1
-    assert out == b""
-    [sentence] = err.decode().splitlines()
-    assert sentence.startswith("SPOTKEEPER_OPERATIONS_HOST and SPOTKEEPER_OPERATIONS_PORT name")
+    return process.returncode, out.decode(), err.decode()

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis import metrics
+from chassis.settings import PREFIX
 
 READ_TIMEOUT_SECONDS = 5.0
 
@@ -36,7 +37,14 @@ class Health:
 
 
 class CannotListen(Exception):
-    """The operations port cannot be opened; the text is a sentence for people."""
+    """A port cannot be opened; the text is a sentence for people, with the variables' names."""
+
+    def __init__(self, host: str, port: int, error: Exception, *, purpose: str = "") -> None:
+        why = getattr(error, "strerror", None) or error
+        super().__init__(
+            f"{PREFIX}{purpose}HOST and {PREFIX}{purpose}PORT name {host}:{port}, "
+            f"where nobody can listen: {why}."
+        )
 
 
 class OperationsServer:
@@ -53,11 +61,7 @@ class OperationsServer:
         try:
             self._server = await asyncio.start_server(self._serve, self._host, self._port)
         except (OSError, UnicodeError) as error:  # A name that is no name of a host is the latter.
-            why = getattr(error, "strerror", None) or error
-            raise CannotListen(
-                "SPOTKEEPER_OPERATIONS_HOST and SPOTKEEPER_OPERATIONS_PORT name "
-                f"{self._host}:{self._port}, where nobody can listen: {why}."
-            ) from error
+            raise CannotListen(self._host, self._port, error, purpose="OPERATIONS_") from error
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"{host}:{port}"
 

@@ -3,13 +3,12 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
-import uvloop
 from sqlalchemy import MetaData
 
 from chassis import clock
@@ -17,7 +16,7 @@ from chassis.closing import end_within
 from chassis.consumer import PART as CONSUMER
 from chassis.consumer import Consumer
 from chassis.garbage import spare_what_is_loaded
-from chassis.health import CannotListen, Health, OperationsServer
+from chassis.health import Health, OperationsServer
 from chassis.inbox import Inbox
 from chassis.log import get_logger, set_up_logging
 from chassis.outages import is_outage
@@ -25,7 +24,7 @@ from chassis.outbox import Outbox
 from chassis.producer import Producer
 from chassis.query import Connection, open_pool
 from chassis.settings import ServiceSettings
-from chassis.starting import end, read_settings
+from chassis.starting import end, read_settings, run_to_its_end
 from chassis.tables import bus_tables
 from chassis.topics import create_topics
 from chassis.transaction import Handler, Sweep, Work
@@ -53,7 +52,7 @@ class Running:
 
 
 Background = Callable[[Running], Awaitable[None]]
-Command = Callable[[ServiceSettings], Awaitable[None]]
+Command = Callable[[ServiceSettings], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Service:
 
 
 def main(service: Service, arguments: Sequence[str] | None = None) -> None:
-    """`python -m <service> [run|migrate|…]`; exits 2 on an unknown word or a wrong setting."""
+    """`python -m <service> [run|migrate|…]`; exits 2 on an unknown word or a wrong setting, 1 on an error."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["run"]
     commands: dict[str, Command] = {
         "run": lambda settings: run(service, settings),
@@ -115,11 +114,7 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> None:
         end("SPOTKEEPER_DSN is missing: it should be the address of PostgreSQL.")
     set_up_logging(service.name, settings.log_level)
     spare_what_is_loaded()
-    try:
-        # Awaitables here are all coroutines.
-        uvloop.run(commands[words[0]](settings))  # type: ignore[arg-type]
-    except CannotListen as error:
-        sys.exit(str(error))
+    run_to_its_end(commands[words[0]](settings))
 
 
 async def migrate_service(service: Service, settings: ServiceSettings) -> None:

@@ -1,14 +1,20 @@
-"""The start of a process: its settings are read, or what is wrong with them is told and it ends."""
+"""The start of a process and its end: what is wrong is told to people, or in a line of the log."""
 
 import os
 import re
 import sys
+from collections.abc import Coroutine
 from typing import Any, Never, TypeVar
 
+import uvloop
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from chassis.health import CannotListen
+from chassis.log import get_logger
 from chassis.settings import PREFIX, ServiceSettings, variables
+
+log = get_logger()
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -28,6 +34,17 @@ def end(*sentences: str) -> Never:
     """Tell what is wrong with how the process was started, and end it with 2."""
     sys.stderr.write("".join(f"{sentence}\n" for sentence in sentences))
     sys.exit(2)
+
+
+def run_to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do the work of a process; an error that ends it is a line of the log, and it ends with 1."""
+    try:
+        uvloop.run(work)
+    except CannotListen as error:
+        end(str(error))
+    except Exception as error:  # Nobody above would tell of it as JSON.
+        log.error("ended", error=repr(error), exc_info=error)
+        sys.exit(1)
 
 
 def _sentence(kind: type[ServiceSettings], error: Any) -> str:

@@ -8,13 +8,12 @@ from functools import partial
 from types import FrameType
 
 import uvicorn
-import uvloop
 
 from chassis.closing import end_within
 from chassis.garbage import spare_what_is_loaded
 from chassis.health import CannotListen, OperationsServer
 from chassis.log import get_logger, set_up_logging
-from chassis.starting import read_settings
+from chassis.starting import read_settings, run_to_its_end
 from gateway.app import application, framework
 from gateway.connections import Connection
 from gateway.running import NAME, Gateway
@@ -25,19 +24,17 @@ log = get_logger()
 FINISH_SECONDS = 15
 """How long open requests may take to be finished after SIGTERM."""
 
+BACKLOG = 2_048
 USAGE = "usage: python -m gateway [run|openapi]\n"
 
 
 def main(words: list[str]) -> int:
-    """Do what the words say; 2 if they are unknown or a setting is wrong."""
+    """Do what the words say; 2 if they are unknown or a setting is wrong, 1 on an error."""
     match words:
         case [] | ["run"]:
             settings = read_settings(GatewaySettings)
             set_up_logging(NAME, settings.log_level)
-            try:
-                uvloop.run(serve(settings))
-            except CannotListen as error:
-                sys.exit(str(error))
+            run_to_its_end(serve(settings))
         case ["openapi"]:
             document = framework(None).openapi()
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -68,6 +65,20 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def listening(host: str, port: int) -> list[socket.socket]:
+    """The public port at each address of the host; raises `CannotListen`, of which uvicorn logs."""
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return [
+            socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            for family, _, _, _, address in dict.fromkeys(found)
+        ]
+    except (OSError, UnicodeError) as error:  # A name that is no name of a host is the latter.
+        raise CannotListen(host, port, error) from error
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Run until SIGTERM or SIGINT."""
     gateway = Gateway.of(settings)
@@ -76,8 +87,6 @@ async def serve(settings: GatewaySettings) -> None:
     )
     config = uvicorn.Config(
         application(gateway),
-        host=settings.host,
-        port=settings.port,
         # uvicorn calls it like the class that it asks for.
         http=partial(  # type: ignore[arg-type]
             Connection, settings=settings, heartbeats=gateway.heartbeats
@@ -92,12 +101,13 @@ async def serve(settings: GatewaySettings) -> None:
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=FINISH_SECONDS,
-        backlog=2_048,
+        backlog=BACKLOG,
     )
     spare_what_is_loaded()
+    sockets = listening(settings.host, settings.port)
     log.info("started", operations=await operations.start())
     try:
-        await Server(config, gateway).serve()
+        await Server(config, gateway).serve(sockets)
     finally:
         await operations.stop()
         log.info("stopped")
