@@ -62,6 +62,8 @@ def in_words(kind: str, data: Data) -> str | None:
             return f"{kind} {replica['kind']} {replica['status']} in {_place(replica)}"
         case "EmergencyOpened":
             return f"{kind} {data['kind']}: {data['action_taken']}"
+        case "EmergencyChanged":
+            return f"{kind} {data['action_taken']}"
         case "EmergencyClosed":
             return f"{kind} {data['outcome']}"
         case "AgentPromoted" | "InstanceBecameZombie" | "InstanceTerminated":

@@ -14,7 +14,7 @@ from spotkeeper_contracts.commands import (
     CommandStarted,
 )
 from spotkeeper_contracts.decisions import DecisionMade, Recommendation
-from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
+from spotkeeper_contracts.emergencies import EmergencyChanged, EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.instances import InstanceBecameZombie, InstanceTerminated
 from spotkeeper_contracts.presence import AgentWentOffline
@@ -23,6 +23,7 @@ from spotkeeper_contracts.switches import SwitchCompleted
 
 TOLD: list[type[Message]] = [
     *(AgentPromoted, AgentWentOffline, CommandFinished, CommandQueued, EmergencyClosed),
+    EmergencyChanged,
     *(EmergencyOpened, InstanceBecameZombie, InstanceTerminated, ReplicaChanged, SwitchCompleted),
 ]
 

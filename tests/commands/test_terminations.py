@@ -10,6 +10,7 @@ from chassis import clock
 from chassis.testing import Scene
 from commands.rules import emergencies
 from commands.rules.emergencies import Action, Outcome, Threat
+from spotkeeper_contracts.emergencies import EmergencyChanged, EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.replicas import (
     DeleteReplica,
     PromoteInstance,
@@ -73,6 +74,32 @@ async def test_a_replica_that_is_launched_too_late_is_not_waited_for(agent: OneA
     [switch] = [c for c in await agent.lease() if c.command_type == "switch"]
     answer = await agent.notice()
     assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", switch.command_id)
+
+
+async def test_that_a_late_launch_is_waited_for_no_more_is_told(agent: OneAgent) -> None:
+    replica = await agent.replica()
+    await agent.notice()
+    [opened] = agent.emitted(EmergencyOpened)
+    later(seconds=61)
+    await agent.commands.sweep()
+    [changed] = agent.emitted(EmergencyChanged)
+    [switch] = [c for c in await agent.lease() if c.command_type == "switch"]
+    assert (changed.agent_id, changed.client_id) == (agent.id, agent.state.client_id)
+    assert (changed.emergency_id, changed.action_taken) == (
+        opened.emergency_id,
+        "switch_to_ondemand",
+    )
+    assert (changed.replica_id, changed.command_id) == (replica.replica_id, switch.command_id)
+
+
+async def test_that_a_pending_promotion_begins_is_told_before_it_ends(agent: OneAgent) -> None:
+    replica = await agent.replica()
+    await agent.notice()
+    assert agent.emitted(EmergencyChanged) == []
+    await agent.says(replica.replica_id, "syncing", instance_id="i-replica")
+    [changed] = agent.emitted(EmergencyChanged)
+    assert (changed.action_taken, changed.command_id) == ("replica_promoted", None)
+    assert agent.emitted(EmergencyClosed) == []
 
 
 async def test_a_notice_that_leaves_no_time_is_answered_at_once(agent: OneAgent) -> None:

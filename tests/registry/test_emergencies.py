@@ -6,7 +6,7 @@ import pytest
 
 from chassis.testing import Scene, example
 from spotkeeper_contracts.agents import DeleteAgent
-from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
+from spotkeeper_contracts.emergencies import EmergencyChanged, EmergencyClosed, EmergencyOpened
 from tests.registry.fleet import OneAgent
 
 
@@ -20,6 +20,11 @@ async def agent(registry: Scene) -> OneAgent:
 async def opens(agent: OneAgent, **fields: object) -> None:
     told = {"agent_id": agent.id, "client_id": agent.client_id, **fields}
     await agent.registry.handle(example(EmergencyOpened, **told))
+
+
+async def changes(agent: OneAgent, action: str) -> None:
+    told = {"agent_id": agent.id, "client_id": agent.client_id, "action_taken": action}
+    await agent.registry.handle(example(EmergencyChanged, **told))
 
 
 async def closes(agent: OneAgent, outcome: str) -> None:
@@ -36,8 +41,10 @@ async def test_an_emergency_and_its_end_stand_in_the_trail(agent: OneAgent) -> N
     )
     text = "AWS is about to terminate instance i-first: no_action"
     assert tuple(line) == (text, "warning", "no_action")
+    await changes(agent, "switch_to_ondemand")
     await closes(agent, "success")
-    assert (await agent.trail())[-2:] == ["emergency_opened", "emergency_closed"]
+    told = [f"emergency_{word}" for word in ("opened", "changed", "closed")]
+    assert (await agent.trail())[-3:] == told
 
 
 async def test_what_was_over_at_once_takes_one_line(agent: OneAgent) -> None:
@@ -51,6 +58,7 @@ async def test_an_emergency_of_nobody_known_is_passed_over(agent: OneAgent) -> N
     stranger = OneAgent(agent.registry, client_id=UUID(int=8))
     stranger.id = agent.id
     await opens(stranger)
+    await changes(stranger, "replica_promoted")
     await closes(stranger, "expired")
     assert await agent.trail() == before
 

@@ -105,6 +105,22 @@ class EmergencyOpened(Message, topic=AGENT_COMMANDS):
     at: Timestamp
 
 
+class EmergencyChanged(Message, topic=AGENT_COMMANDS):
+    """Something else is done about an open emergency than before; `command_id` if it is a command.
+
+    A pending promotion has its replica by now (`replica_promoted`), or none will come in time
+    (`switch_to_ondemand`).
+    """
+
+    agent_id: UUID
+    client_id: UUID
+    emergency_id: UUID
+    action_taken: str
+    replica_id: UUID | None
+    command_id: UUID | None
+    at: Timestamp
+
+
 class EmergencyClosed(Message, topic=AGENT_COMMANDS):
     """It is over: met (`success`), `failed`, `expired`, or nothing was to be done (`none`)."""
 

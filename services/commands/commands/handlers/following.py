@@ -12,7 +12,7 @@ from commands.handlers.standbys import (
     safest,
     stand_down,
 )
-from commands.handlers.threats import close_emergency, rescue
+from commands.handlers.threats import change_emergency, close_emergency, rescue
 from commands.rules import emergencies as rules
 from commands.rules import lifecycle, standby
 from commands.rules.emergencies import Action, Outcome
@@ -89,8 +89,7 @@ async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
     outcome = rules.outcome_of(threat, agent.state, tx.now)
     if rules.should_go_on_demand(threat, outcome, agent.state, tx.now):
         command_id = await queue_emergency_switch(agent, tx)
-        action = Action.SWITCH_TO_ONDEMAND
-        await emergencies.act(tx.db, agent.id, row["id"], action, command_id=command_id)
+        await change_emergency(row, Action.SWITCH_TO_ONDEMAND, tx, command_id=command_id)
         return True
     if outcome is not Outcome.PENDING:
         await close_emergency(row, outcome, tx)
@@ -98,7 +97,7 @@ async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
     if rules.can_promote_now(threat):
         replica = await replicas.replica(tx.db, agent.id, agent.client_id, row["replica_id"])
         assert replica is not None
-        await emergencies.act(tx.db, agent.id, row["id"], Action.REPLICA_PROMOTED)
+        await change_emergency(row, Action.REPLICA_PROMOTED, tx)
         tx.emit(rescue(replica, row))
     return True
 

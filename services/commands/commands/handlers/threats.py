@@ -11,6 +11,7 @@ from commands.rules.emergencies import Action, Outcome
 from commands.store import emergencies as store
 from commands.store.rows import Row
 from spotkeeper_contracts.emergencies import (
+    EmergencyChanged,
     EmergencyClosed,
     EmergencyOpened,
     EmergencyType,
@@ -58,6 +59,24 @@ async def open_emergency(
     if is_over:
         _tell_end(agent.id, agent.client_id, emergency_id, Outcome.NONE, tx)
     return emergency_id
+
+
+async def change_emergency(
+    row: Row, action: Action, tx: Tx, *, command_id: UUID | None = None
+) -> None:
+    """Something else is done about an open threat."""
+    await store.act(tx.db, row["agent_id"], row["id"], action, command_id=command_id)
+    tx.emit(
+        EmergencyChanged(
+            agent_id=row["agent_id"],
+            client_id=row["client_id"],
+            emergency_id=row["id"],
+            action_taken=action.value,
+            replica_id=row["replica_id"],
+            command_id=command_id or row["command_id"],
+            at=tx.now,
+        )
+    )
 
 
 async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:

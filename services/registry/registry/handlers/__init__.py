@@ -19,7 +19,11 @@ from registry.handlers.clients import (
     revoke_token,
 )
 from registry.handlers.configs import change_config, list_config_history, rollback_config
-from registry.handlers.emergencies import emergency_closed, emergency_opened
+from registry.handlers.emergencies import (
+    emergency_changed,
+    emergency_closed,
+    emergency_opened,
+)
 from registry.handlers.instances import (
     list_instances_to_terminate,
     report_cleanup,
@@ -49,7 +53,7 @@ from spotkeeper_contracts.clients import (
 )
 from spotkeeper_contracts.commands import CommandFinished, CommandQueued
 from spotkeeper_contracts.configs import ChangeConfig, ListConfigHistory, RollbackConfig
-from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
+from spotkeeper_contracts.emergencies import EmergencyChanged, EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.instances import (
     ListInstancesToTerminate,
     ReportCleanup,
@@ -91,6 +95,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     CommandFinished: command_finished,
     ReplicaChanged: replica_changed,
     EmergencyOpened: emergency_opened,
+    EmergencyChanged: emergency_changed,
     EmergencyClosed: emergency_closed,
     AgentCameOnline: agent_came_online,
     AgentReportedChange: agent_reported_change,

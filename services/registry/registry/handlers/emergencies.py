@@ -3,7 +3,12 @@
 from chassis.transaction import Tx
 from registry.handlers.telling import note
 from registry.store import agents
-from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened, EmergencyType
+from spotkeeper_contracts.emergencies import (
+    EmergencyChanged,
+    EmergencyClosed,
+    EmergencyOpened,
+    EmergencyType,
+)
 
 ANNOUNCED = {
     EmergencyType.REBALANCE_RECOMMENDATION: "AWS recommends to leave instance",
@@ -22,6 +27,17 @@ async def emergency_opened(event: EmergencyOpened, tx: Tx) -> None:
     fields = {"emergency_id", "kind", "action_taken", "instance_id", "replica_id", "command_id"}
     told = event.model_dump(mode="json", include=fields)
     await note(agent, tx, "emergency_opened", text, severity="warning", **told)
+
+
+async def emergency_changed(event: EmergencyChanged, tx: Tx) -> None:
+    """Something else is done about it."""
+    agent = await agents.agent_for_update(tx.db, event.agent_id, event.client_id)
+    if agent is None:
+        return
+    fields = {"emergency_id", "action_taken", "replica_id", "command_id"}
+    told = event.model_dump(mode="json", include=fields)
+    text = f"The emergency goes on: {event.action_taken}"
+    await note(agent, tx, "emergency_changed", text, severity="warning", **told)
 
 
 async def emergency_closed(event: EmergencyClosed, tx: Tx) -> None:
