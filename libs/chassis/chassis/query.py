@@ -63,7 +63,7 @@ def named(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 IDLE_SECONDS = 5
-"""After this, PostgreSQL ends a transaction whose process was frozen in it or is lost with its host.
+"""After this, PostgreSQL ends a transaction whose process was frozen in it, or lost with its host.
 
 That is before the broker gives its partitions to another, which would wait for the rows it locked.
 """

@@ -97,7 +97,7 @@ class Service:
 
 
 def main(service: Service, arguments: Sequence[str] | None = None) -> None:
-    """`python -m <service> [run|migrate|…]`; exits 2 on an unknown word or a wrong setting, 1 on an error."""
+    """`python -m <service> [run|migrate|…]`; exits 2 if started wrongly, 1 on an error."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["run"]
     commands: dict[str, Command] = {
         "run": lambda settings: run(service, settings),

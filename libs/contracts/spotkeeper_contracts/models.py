@@ -9,7 +9,6 @@ from spotkeeper_contracts.message import Reply, Request, Value
 from spotkeeper_contracts.topics import DECISION_REQUESTS
 from spotkeeper_contracts.values import Count, Text, Timestamp
 
-
 TRIAL_SECONDS = 30
 """What the trial of a model may take, with a margin for a busy machine."""
 
