@@ -130,7 +130,7 @@ def test_a_sample_knows_nothing_of_what_comes_after_it() -> None:
     traces = []
     for trace in whole.traces:
         kept = trace.changed_at <= cut_at
-        traces.append(type(trace)(trace.pool_id, trace.changed_at[kept], trace.up[kept]))
+        traces.append(type(trace)(trace.pool_id, trace.changed_at[kept], trace.up[kept], cut_at))
     cut = samples_of(Recording("cut", traces, whole.places, cut_at + 0.1), Advisor())
     full = samples()
     early = full.at <= cut_at
@@ -175,6 +175,20 @@ def test_a_trace_of_ones_own_makes_a_model_and_twice_the_same(tmp_path: Path) ->
         ("trace.csv", "2024-03-01", "2024-03-12", 3)
     ]
     assert card.skill
+
+
+def test_a_row_that_repeats_the_last_state_tells_how_long_the_recording_went_on(
+    tmp_path: Path,
+) -> None:
+    pool, told = f"m5.large.{ZONES[0]}", []
+    changes = [f"2024-03-01T{hour:02}:00,{pool},{1 - hour % 2}" for hour in range(11)]
+    for name, closing in (("open", []), ("closed", [f"2024-03-31,{pool},1"])):
+        trace = tmp_path / f"{name}.csv"
+        trace.write_text("\n".join(["ts,pool_id,available", *changes, *closing]))
+        assert main(["--trace", str(trace), "--out", str(tmp_path / name)]) == 0
+        (data,) = load(tmp_path / name / "risk.onnx").card.data
+        told.append((data.ends, data.samples))
+    assert told == [("2024-03-01", 10), ("2024-03-31", 10 + (30 * 24 - 10) * 2)]
 
 
 def test_prices_of_ones_own_name_the_pools_of_a_trace_that_tells_of_zones_alone(

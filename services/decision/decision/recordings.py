@@ -55,12 +55,13 @@ class PriceSeries:
 class Trace:
     """Whether a pool gave instances: `up[i]` began at `changed_at[i]`, hours since the epoch.
 
-    Neighbours differ. Before the first entry nothing is known.
+    Neighbours differ. Before the first entry nothing is known, and after `told_until` no more.
     """
 
     pool_id: str
     changed_at: Floats
     up: npt.NDArray[np.bool_]
+    told_until: float
 
     def is_up(self, at: float) -> bool:
         """Whether it gives instances at a moment."""
@@ -214,7 +215,7 @@ def trace_of(pool_id: str, states: Mapping[float, bool]) -> Trace:
     moments = np.array(sorted(states))
     up = np.array([states[moment] for moment in moments.tolist()], bool)
     changed = np.concatenate([[True], up[1:] != up[:-1]])
-    return Trace(pool_id, moments[changed], up[changed])
+    return Trace(pool_id, moments[changed], up[changed], float(moments[-1]))
 
 
 def _csv_rows(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -79,7 +79,7 @@ def from_own(trace: Path, prices: Path | None, advisor: Advisor) -> tuple[ModelC
                 f"{trace}: the pool {one.pool_id} names no instance type and zone."
             )
         places.append(Place(pool[0], region_of(pool[1])))
-    ends = max(float(one.changed_at[-1]) for one in traces)
+    ends = max(one.told_until for one in traces)
     recording = Recording(trace.name, traces, places, ends)
     if all(one.up[1:].all() for one in traces):
         raise RecordingError(f"{trace} shows no interruption that could be learned from.")
