@@ -224,6 +224,11 @@ def test_json_beside_the_prices_that_is_no_price_is_passed_over(
         ("ts,pool_id,available\nsoon,m5.large.us-east-1a,1\n", "Line 2"),
         ("ts,pool_id,available\n2024-03-01,somewhere,1\n", "names no instance type and zone"),
         ("ts,pool_id,available\n2024-03-01,m5.large.us-east-1a,1\n", "shows no interruption"),
+        (
+            "ts,pool_id,available\n-90000000000,m5.large.us-east-1a,1\n"
+            "2024-03-01,m5.large.us-east-1a,0\n99000000000,m5.large.us-east-1a,1\n",
+            "spans more than 20 years",
+        ),
     ],
 )
 def test_data_that_cannot_be_used_are_told_in_one_sentence(
@@ -255,3 +260,12 @@ def test_the_card_is_written_beside_the_model(tmp_path: Path) -> None:
 def test_a_pool_that_the_fleet_left_is_no_sample() -> None:
     never = PoolRecord(np.zeros(0), np.zeros(0), np.zeros(0))
     assert never.counted(np.array([5.0]))[1].tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_split_of_a_trace_of_ones_own_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = write_trace(tmp_path / "trace.csv")
+    with pytest.raises(SystemExit):
+        main(["--trace", str(trace), "--split", "train", "--out", str(tmp_path / "out")])
+    assert "--split is for the public recordings" in capsys.readouterr().err

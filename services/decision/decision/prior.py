@@ -61,7 +61,7 @@ class Advisor:
 
 
 def advisor_of(
-    feed: Mapping[str, object],
+    feed: object,
     rates: PriorRates | None = None,
     *,
     types: Container[str] | None = None,
@@ -72,7 +72,7 @@ def advisor_of(
 
     https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json
     """
-    regions = feed.get("spot_advisor")
+    regions = feed.get("spot_advisor") if isinstance(feed, Mapping) else None
     if not isinstance(regions, Mapping):
         raise ValueError("it has no spot_advisor")
     rates = rates or PriorRates()
@@ -84,6 +84,8 @@ def _bands(
 ) -> Iterable[tuple[tuple[str, str], int]]:
     for region, systems in regions.items():
         types = systems.get("Linux", {}) if isinstance(systems, Mapping) else {}
+        if not isinstance(types, Mapping):
+            raise ValueError(f"its Linux in {region} has no instance types")
         for instance_type, entry in types.items():
             if wanted is not None and instance_type not in wanted:
                 continue

@@ -77,18 +77,28 @@ class Trace:
         return PoolRecord(moments[1:][~self.up[1:]], moments[self.up], moments[1:][~self.up[1:]])
 
 
-def hours_of(text: str) -> float:
-    """ISO 8601, or seconds since the epoch, as hours since the epoch; raises `ValueError`."""
+def hours_of(text: str, *, from_seconds: float = -FURTHEST_SECONDS) -> float:
+    """ISO 8601, or seconds since the epoch, as hours since the epoch; raises `ValueError`.
+
+    A number has to be larger than `from_seconds`.
+    """
+    text = _dashed(text.strip())
     try:
         seconds = float(text)
     except ValueError:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text)
     else:
-        if not abs(seconds) < FURTHEST_SECONDS:
-            raise ValueError(f"{text} is no moment")
+        if not from_seconds < seconds < FURTHEST_SECONDS:
+            raise ValueError(f"{text:.40} is out of range for seconds since 1970")
         return seconds / HOUR_SECONDS
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.timestamp() / HOUR_SECONDS
+
+
+def _dashed(text: str) -> str:
+    """A date in ISO 8601's short form in its long one: as seconds it would lie in 1970."""
+    is_short = len(text) == len("YYYYMMDD") and text.isdigit()
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if is_short else text
 
 
 def read_prices(
@@ -103,6 +113,8 @@ def read_prices(
     moment the higher one counts. A plain *.json that is something else is passed over: `on_other`
     hears of it, unless it is what a back-test left there. `on_file` hears of progress.
     """
+    if not folder.is_dir():
+        raise RecordingError(f"There is no folder {folder}.")
     changes: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     paths, others = sorted([*folder.glob("*.json.gz"), *folder.glob("*.json")]), []
     for done, path in enumerate(paths, 1):
@@ -142,16 +154,20 @@ def _history(path: Path) -> list[Any] | None:
 
 def _price_rows(rows: Iterable[Any], path: Path) -> Iterator[tuple[str, str, float, float]]:
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise RecordingError(f"Row {number} of {path} is no spot price.")
+        if row.get("ProductDescription", LINUX) != LINUX:
+            continue
+        if not row.get("AvailabilityZone"):
+            continue  # It names no pool.
         try:
-            if row.get("ProductDescription", LINUX) != LINUX:
-                continue
-            if not row.get("AvailabilityZone"):
-                continue  # It names no pool.
-            price, at = _positive(_told(row["SpotPrice"])), hours_of(_told(row["Timestamp"]))
+            price, at = _positive(str(row["SpotPrice"])), hours_of(str(row["Timestamp"]))
             pool = _text(row["InstanceType"]), _text(row["AvailabilityZone"])
-            yield *pool, at, price
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RecordingError(f"Row {number} of {path} is no spot price: {error!r}.") from error
+        except KeyError as error:
+            raise RecordingError(f"Row {number} of {path} has no {error.args[0]}.") from error
+        except ValueError as error:
+            raise RecordingError(f"Row {number} of {path} is no spot price: {error}.") from error
+        yield *pool, at, price
 
 
 def read_ondemand(path: Path, region: str, types: Container[str]) -> dict[str, float]:
@@ -160,7 +176,7 @@ def read_ondemand(path: Path, region: str, types: Container[str]) -> dict[str, f
     for number, row in _csv_rows(path, ["instance_type"]):
         lines += 1
         instance_type = row["instance_type"].strip()
-        if instance_type not in types or row.get("region") not in (None, "", region):
+        if instance_type not in types or (row.get("region") or "").strip() not in ("", region):
             continue
         column = next((name for name in ONDEMAND_COLUMNS if row.get(name)), None)
         if column is None:
@@ -175,7 +191,7 @@ def read_advisor(path: Path, types: Container[str] | None = None) -> Advisor:
     """The spot advisor's feed as AWS publishes it; of these instance types, if they are given."""
     try:
         return advisor_of(_json(path), types=types)
-    except (AttributeError, ValueError) as error:
+    except ValueError as error:
         raise RecordingError(f"{path} is no feed of the spot advisor: {error}.") from error
 
 
@@ -224,14 +240,17 @@ def _csv_rows(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[st
     except UnicodeDecodeError as error:
         raise RecordingError(f"{path} is no text.") from error
     reader = csv.DictReader(text.splitlines())
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    for column in columns:
-        if column not in reader.fieldnames:
-            raise RecordingError(f"{path} has no column {column}.")
-    for row in reader:
-        if any(row.get(column) is None for column in columns):
-            raise RecordingError(f"Line {reader.line_num} of {path} is cut short.")
-        yield reader.line_num, row
+    try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        for column in columns:
+            if column not in reader.fieldnames:
+                raise RecordingError(f"{path} has no column {column}.")
+        for row in reader:
+            if any(row.get(column) is None for column in columns):
+                raise RecordingError(f"Line {reader.line_num} of {path} is cut short.")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise RecordingError(f"{path} is no CSV: {error}.") from error
 
 
 def _json(path: Path) -> Any:
@@ -259,19 +278,15 @@ def _number(text: str, path: Path, line: int) -> float:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value} is no text")
+        raise ValueError(f"{value} is no text")
     return value
 
 
-def _told(value: Any) -> Any:
-    """The value as it is; true and false would pass as the numbers 1 and 0."""
-    if isinstance(value, bool):
-        raise TypeError(f"{value} is no number")
-    return value
-
-
-def _positive(text: str | float) -> float:
-    number = float(text)
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0.0 < number < float("inf"):
-        raise ValueError(f"{text} is no price")
+        raise ValueError(f"{text:.40} is no price")
     return number

@@ -34,6 +34,8 @@ NO_SKILL = [
     "Traces are mostly launch probes: a drop is capacity that went, not a notice to an instance.",
 ]
 TEST_SHARE = 0.3
+LONGEST_HOURS = 20 * 365 * 24.0
+"""Spot instances are hardly older: a longer trace has a moment that is wrong."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -80,6 +82,8 @@ def from_own(trace: Path, prices: Path | None, advisor: Advisor) -> tuple[ModelC
             )
         places.append(Place(pool[0], region_of(pool[1])))
     ends = max(one.told_until for one in traces)
+    if ends - min(float(one.changed_at[0]) for one in traces) > LONGEST_HOURS:
+        raise RecordingError(f"{trace} spans more than 20 years: some moment in it is wrong.")
     recording = Recording(trace.name, traces, places, ends)
     if all(one.up[1:].all() for one in traces):
         raise RecordingError(f"{trace} shows no interruption that could be learned from.")
@@ -189,6 +193,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(words)
     if (options.data is None) == (options.trace is None):
         parser.error("give a folder of public recordings, or --trace")
+    if options.trace and options.split != "all":
+        parser.error("--split is for the public recordings")
     return options
 
 
