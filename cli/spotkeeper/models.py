@@ -26,6 +26,8 @@ PROMISES = (
     *("interruptions", "brier_score", "switches", "promised_savings_per_hour"),
     *("realised_savings_per_hour", "interrupted_switches"),
 )
+MOST_BYTES = 45_000
+"""Of a file: in Base64 they are the 60,000 characters that a request may have of it."""
 PUBLISHED = ("role", "version", "sha256", "size_bytes", "published_by", "timestamp")
 
 
@@ -100,14 +102,18 @@ def _files(path: Path) -> dict[str, Any]:
     """The model and its card; the service checks both."""
     card = path.with_suffix(".card.json")
     try:
-        return {
-            "onnx": base64.b64encode(path.read_bytes()).decode(),
-            "card": json.loads(card.read_bytes()),
-        }
+        content, told = path.read_bytes(), json.loads(card.read_bytes())
+        json.dumps(told, allow_nan=False, ensure_ascii=False).encode()  # As it will be sent.
     except OSError as error:
         raise StackError(f"{error.filename} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise StackError(f"{card} is no JSON.") from error
+    if len(content) > MOST_BYTES:
+        raise StackError(
+            f"{path} has {len(content)} bytes, and {MOST_BYTES} can be published; let "
+            "SPOTKEEPER_MODEL_FILE or SPOTKEEPER_SHADOW_FILE of the decision service name it."
+        )
+    return {"onnx": base64.b64encode(content).decode(), "card": told}
 
 
 async def _ask(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -83,3 +84,24 @@ def test_the_gateways_own_no_is_told_in_its_words(status: int, text: str, senten
     with pytest.raises(SystemExit) as ended:
         run(ask())
     assert str(ended.value.code).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("size", "card", "sentence"),
+    [
+        (1, '{"a": NaN}', "risk.card.json is no JSON."),
+        (1, '{"a": 1e400}', "risk.card.json is no JSON."),
+        (1, '{"a": "\\ud800"}', "risk.card.json is no JSON."),
+        (45_001, "{}", "has 45001 bytes, and 45000 can be published; let SPOTKEEPER_MODEL_FILE"),
+        (45_000, "{}", "No answer from the gateway"),
+    ],
+)
+def test_what_cannot_be_published_is_told_before_the_gateway_is_asked(
+    tmp_path: Path, size: int, card: str, sentence: str
+) -> None:
+    (tmp_path / "risk.onnx").write_bytes(bytes(size))
+    (tmp_path / "risk.card.json").write_text(card)
+    words = ["model", "publish", str(tmp_path / "risk.onnx"), "--token", "a"]
+    with pytest.raises(SystemExit) as ended:
+        app([*words, "--gateway", "http://127.0.0.1:1"])
+    assert sentence in str(ended.value.code)
