@@ -147,18 +147,6 @@ def test_other_products_and_rows_without_a_zone_are_passed_over(calm: Market) ->
     assert calm.run("two").files == expected
 
 
-def test_types_that_cannot_be_judged_take_no_part(calm: Market) -> None:
-    """One zone alone, no on-demand price, and a spot price above it."""
-    expected = calm.run("one").files
-    dear = wandering_prices("p3.2xlarge")
-    for row in dear:
-        row["InstanceType"] = "c5.large"
-    unpriced = [row | {"InstanceType": "c6.large"} for row in dear]
-    calm.ondemand["c5.large"] = 0.085
-    calm.prices += dear + unpriced + wandering_prices("p3.2xlarge", ZONES[:1])
-    assert calm.run("two").files == expected
-
-
 def test_a_pool_that_appears_after_the_start_takes_no_part(calm: Market) -> None:
     expected = calm.run("one").files
     calm.prices.append(price_row("m5.large", "us-east-1d", 0.01, START + timedelta(minutes=1)))
@@ -211,18 +199,20 @@ def test_a_report_is_printed_as_a_table_or_as_json(calm: Market) -> None:
     ("change", "complaint"),
     [
         ({"prices": []}, "holds no *.json.gz"),
+        ({"ondemand": {"m5.large": 0.001}}, "m5.large.us-east-1: a spot price above on-demand."),
         ({"ondemand": {}}, "has no on-demand price"),
-        ({"ondemand": {"x1.large": 1.0}}, "No instance type has an on-demand price"),
+        ({"ondemand": {"x1.large": 1.0}}, "takes part: m5.large.us-east-1: no on-demand price."),
         ({"advisor": {"other": 1}}, "no feed of the spot advisor"),
         ({"trace": []}, "has no events"),
         ({"trace": trace_rows("g5.xlarge")}, "No pool of the trace has spot prices"),
         ({"start": "yesterday"}, "no moment in ISO 8601"),
+        ({"start": "2023"}, "2023 is out of range for seconds since 1970"),
         ({"start": "20240301", "end": "20240229"}, "not lie before"),
         ({"start": "2024-03-09", "end": "2024-03-08"}, "does not lie before the end"),
-        ({"start": "2024-02-01"}, "No instance type has an on-demand price"),
+        ({"start": "2024-02-01"}, "takes part: m5.large.us-east-1: fewer than two zones"),
         ({"start": "1024-02-01", "options": {"tick-minutes": "1"}}, "more than 1000000 ticks"),
         ({"options": {"model": "nowhere.onnx"}}, "nowhere.onnx cannot be read"),
-        ({"options": {"prices": "nowhere"}}, "nowhere holds no *.json.gz"),
+        ({"options": {"prices": "nowhere"}}, "There is no folder nowhere"),
         ({"options": {"advisor": "nowhere.json"}}, "nowhere.json cannot be read"),
         ({"options": {"trace": "nowhere.csv"}}, "nowhere.csv cannot be read"),
     ],
@@ -247,8 +237,16 @@ def test_what_cannot_be_used_is_told_in_one_sentence(
         ("prices/m5.large.json.gz", b'{"SpotPriceHistory": [7]}', "Row 1"),
         ("ondemand.csv", b"instance_type\np3.2xlarge\n", "has no usd_per_hour"),
         ("ondemand.csv", b"instance_type,usd_per_hour\np3.2xlarge,nan\n", "Line 2"),
+        ("ondemand.csv", b"instance_type,usd_per_hour\np3.2xlarge,$3\n", "Line 2"),
+        ("ondemand.csv", b"instance_type\n" + b"p" * 140_000, "is no CSV: field larger"),
         ("ondemand.csv", b"type,price\nm5.large,1\n", "no column instance_type"),
         ("advisor.json.gz", b"\xff\xfe", "is no JSON"),
+        ("advisor.json.gz", b"[]", "it has no spot_advisor."),
+        (
+            "advisor.json.gz",
+            b'{"spot_advisor": {"x": {"Linux": []}}}',
+            "in x has no instance types.",
+        ),
         ("trace.csv", b"\xff\xfe", "is no text"),
         ("trace.csv", b"ts,pool_id,available\n2024-03-01,p3.2xlarge.us-east-1a\n", "cut short"),
         ("trace.csv", b"ts,pool_id,available\n2024-03-01,p3.2xlarge.us-east-1a,-1\n", "Line 2"),
@@ -267,7 +265,8 @@ def test_a_broken_file_is_told_in_one_sentence(
 
 
 def test_prices_that_are_no_prices_are_told_by_their_row(calm: Market) -> None:
-    row, wrongs = calm.prices[4], {"SpotPrice": ("0", "NaN"), "AvailabilityZone": (5,)}
+    row, huge = calm.prices[4], int("1" * 400)
+    wrongs = {"SpotPrice": ("0", "NaN", "0,03", None, huge), "AvailabilityZone": (5,)}
     for name, wrong in ((name, wrong) for name, some in wrongs.items() for wrong in some):
         calm.prices[4] = {**row, name: wrong}  # type: ignore[dict-item]  # it is no such row
         result = calm.run().result

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from datetime import timedelta
 
 import pytest
 
+from spotkeeper.backtest import command
 from tests.cli.recordings import ADVISOR, START, ZONES, Market, wandering_prices
 
 
@@ -108,3 +110,51 @@ def test_a_row_that_the_run_needs_is_told_if_it_is_unusable(torn: Market, unusab
     assert result.stderr.count("\n") == 1
     told = {"ondemand": "ondemand.csv: 0.0 is no price", "advisor": "band of p3.2xlarge"}
     assert told.get(UNUSABLE[unusable][0], "trace.csv: ") in result.stderr
+
+
+def test_blanks_around_a_region_mean_nothing(calm: Market) -> None:
+    expected = calm.run("one").files
+    text = "instance_type, region ,usd_per_hour\nm5.large, us-east-1 ,0.096\n"
+    (calm.folder / "ondemand.csv").write_text(text)
+    assert calm.run_as_is("two").files == expected
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", " %Y-%m-%d "])
+def test_a_date_means_the_same_in_a_trace_as_in_a_word(torn: Market, form: str) -> None:
+    moment = START + timedelta(days=1)
+    pool_id = f"p3.2xlarge.{ZONES[0]}"
+    torn.trace = [
+        {"ts": START.isoformat(), "pool_id": pool_id, "available": "1"},
+        {"ts": moment.isoformat(), "pool_id": pool_id, "available": "0"},
+    ]
+    expected = torn.run("one").files
+    torn.trace[1]["ts"] = moment.strftime(form)
+    assert torn.run("two").files == expected
+
+
+def test_results_that_cannot_be_written_are_told_before_the_work(
+    calm: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (calm.folder / "out").write_text("a file")
+    monkeypatch.setattr(command, "simulate", None)
+    result = calm.run().result
+    assert result.exit_code == 2
+    assert "out cannot be written" in result.stderr
+
+
+def test_a_window_that_is_shorter_than_a_tick_is_one_tick(calm: Market) -> None:
+    report = calm.run(end=(START + timedelta(milliseconds=1)).isoformat()).report
+    assert report["hours"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("interruption_cost_hours", "1e308"),
+        ("interruption_cost_hours", "nan"),
+        ("min_pool_duration_hours", "inf"),
+        ("tick_minutes", "1000000000000"),
+    ],
+)
+def test_options_have_a_range(calm: Market, name: str, value: str) -> None:
+    assert calm.run(**{name: value}).result.exit_code == 2

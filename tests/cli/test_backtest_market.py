@@ -1,5 +1,6 @@
 """What a back-test makes of recordings: who takes part, and what a pool's state and price are."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -61,9 +62,11 @@ def test_before_its_first_entry_a_pool_is_in_the_state_that_this_tells(
         {"ts": moment.isoformat(), "pool_id": f"p3.2xlarge.{ZONES[0]}", "available": first},
         {"ts": START.isoformat(), "pool_id": f"p3.2xlarge.{ZONES[1]}", "available": "1"},
     ]
-    late = torn.run("late", start_mode="pools").files
+    late = torn.run("late", start_mode="pools")
     torn.trace[0]["ts"] = START.isoformat()
-    assert torn.run("early", start_mode="pools").files == late
+    early = torn.run("early", start_mode="pools")
+    assert early.report == late.report | {"data_until": START.isoformat()}
+    assert (early.moves, early.predictions) == (late.moves, late.predictions)
 
 
 def test_the_higher_of_two_prices_of_one_moment_counts_in_whatever_order(calm: Market) -> None:
@@ -117,3 +120,46 @@ def test_agents_of_one_type_in_two_regions_have_two_names(calm: Market) -> None:
         "m5.large|ondemand.us-west-2",
     }
     assert all(row["agent"].partition("ondemand.")[2] in row["from"] + row["to"] for row in moves)
+
+
+def test_a_window_that_goes_on_after_the_recordings_is_told(torn: Market) -> None:
+    assert torn.run().result.stderr == ""
+    torn.flags = ["--json"]
+    torn.trace = [row for row in torn.trace or [] if row["ts"] < (START + DAY).isoformat()]
+    last = max(row["ts"] for row in torn.trace)
+    outcome = torn.run(end=(datetime.fromisoformat(last) + HOUR).isoformat())
+    assert outcome.report["data_until"] == last
+    told = f"spotkeeper: The recordings end at {last}: nothing changes after that.\n"
+    assert outcome.result.stderr == told
+    assert json.loads(outcome.result.stdout) == outcome.report
+
+
+def test_two_names_of_one_pool_are_refused(torn: Market) -> None:
+    assert torn.trace is not None
+    other = f"{ZONES[0]}/p3.2xlarge"
+    torn.trace.append({"ts": START.isoformat(), "pool_id": other, "available": "1"})
+    result = torn.run().result
+    assert result.exit_code == 2
+    assert f"two names of one pool: p3.2xlarge.{ZONES[0]} and {other}." in result.stderr
+
+
+def test_types_that_cannot_be_judged_take_no_part_and_are_told(calm: Market) -> None:
+    expected = calm.run("one")
+    dear = wandering_prices("p3.2xlarge")
+    for row in dear:
+        row["InstanceType"] = "c5.large"
+    unpriced = [row | {"InstanceType": "c6.large"} for row in dear]
+    calm.ondemand["c5.large"] = 0.085
+    calm.prices += dear + unpriced + wandering_prices("p3.2xlarge", ZONES[:1])
+    outcome = calm.run("two")
+    assert outcome.moves == expected.moves
+    assert outcome.report == expected.report | {
+        "data_until": outcome.report["data_until"],
+        "left_out": {
+            "c5.large.us-east-1": "a spot price above on-demand",
+            "c6.large.us-east-1": "no on-demand price",
+            "p3.2xlarge.us-east-1": "fewer than two zones with a spot price at the start",
+        },
+    }
+    assert "Left out are c6.large.us-east-1: no on-demand price.\n" in outcome.result.stderr
+    assert outcome.result.stderr.count("\n") == 3

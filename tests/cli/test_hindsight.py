@@ -43,6 +43,8 @@ def lives(draw: st.DrawFn) -> Life:
         up=up,
         fell=flickered | ~up | np.concatenate([~up[:1], ~up[:-1]]),
         traced=True,
+        left_out={},
+        data_until=ticks * TICK_HOURS,
     )
     start = draw(st.none() | st.integers(0, pools - 1))
     policy = Policy(interruption_cost_hours=draw(st.sampled_from([0.0, 0.1, 1.0, 2.0])))

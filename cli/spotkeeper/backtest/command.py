@@ -27,9 +27,10 @@ from decision.recordings import (
 )
 from spotkeeper.backtest import hindsight
 from spotkeeper.backtest.agents import StartMode, agents_of
-from spotkeeper.backtest.market import Market, market_of, types_asked_for
+from spotkeeper.backtest.market import Market, in_short, market_of, types_asked_for
 from spotkeeper.backtest.plot import svg_of
 from spotkeeper.backtest.report import (
+    iso,
     predictions_of,
     report_of,
     write_moves,
@@ -39,14 +40,11 @@ from spotkeeper.backtest.report import (
 from spotkeeper.backtest.simulation import Fleet, Observers, simulate
 
 MOST_TICKS = 1_000_000
+MOST_HOURS = 1_000_000
+MOST_MINUTES = 100_000
+LEAST_SECONDS = 1e8
+"""A bare number has to be larger as a moment: 2023 would be a second of 1970."""
 DEFAULTS = Policy()
-
-
-def _finite(hours: float) -> float:
-    """The hours, if they are a number; infinity would pass as one that is large enough."""
-    if not math.isfinite(hours):
-        raise typer.BadParameter("must be a finite number")
-    return hours
 
 
 def backtest(
@@ -57,7 +55,9 @@ def backtest(
     end: Annotated[str, typer.Option(help="ISO 8601; UTC without a zone.")],
     out: Annotated[Path, typer.Option(help="A folder for the results.")],
     trace: Annotated[Path | None, typer.Option(help="A CSV: ts,pool_id,available.")] = None,
-    tick_minutes: Annotated[int, typer.Option(min=1, help="Between decisions.")] = 60,
+    tick_minutes: Annotated[
+        int, typer.Option(min=1, max=MOST_MINUTES, help="Between decisions.")
+    ] = 60,
     start_mode: Annotated[
         StartMode, typer.Option(help="An agent in each pool, or one per type on demand.")
     ] = StartMode.POOLS,
@@ -73,10 +73,10 @@ def backtest(
     ] = DEFAULTS.risk_threshold,
     max_switches_per_week: Annotated[int, typer.Option(min=0)] = DEFAULTS.max_switches_per_week,
     min_pool_duration_hours: Annotated[
-        float, typer.Option(min=0, callback=_finite)
+        float, typer.Option(min=0, max=MOST_HOURS)
     ] = DEFAULTS.min_pool_duration_hours,
     interruption_cost_hours: Annotated[
-        float, typer.Option(min=0, callback=_finite, help="At the on-demand price.")
+        float, typer.Option(min=0, max=MOST_HOURS, help="At the on-demand price.")
     ] = DEFAULTS.interruption_cost_hours,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -99,15 +99,8 @@ def backtest(
         loaded = load(model)
         screen = Console(stderr=True)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-            market = _market(
-                prices,
-                ondemand,
-                advisor,
-                trace,
-                _window(start, end),
-                tick_minutes,
-                progress,
-            )
+            window = _window(start, end)
+            market = _market(prices, ondemand, advisor, trace, window, tick_minutes, progress)
             report = _run(market, start_mode, fleet, loaded, policy, out, progress)
     except (ModelError, RecordingError) as error:
         sys.stderr.write(f"spotkeeper: {error}\n")
@@ -124,7 +117,7 @@ def backtest(
 def _window(start: str, end: str) -> tuple[float, float]:
     """When the back-test begins and ends, in hours since the epoch."""
     try:
-        begins, ends = hours_of(_dashed(start)), hours_of(_dashed(end))
+        begins, ends = (hours_of(text, from_seconds=LEAST_SECONDS) for text in (start, end))
     except ValueError as error:
         raise RecordingError(f"Start or end is no moment in ISO 8601: {error}.") from error
     if not begins < ends:
@@ -134,16 +127,10 @@ def _window(start: str, end: str) -> tuple[float, float]:
 
 def _ticks(begins: float, ends: float, tick_minutes: int) -> Floats:
     """All moments of decision, in hours since the epoch."""
-    ticks = math.ceil(round((ends - begins) * 60 / tick_minutes, 6))
+    ticks = max(1, math.ceil(round((ends - begins) * 60 / tick_minutes, 6)))
     if ticks > MOST_TICKS:
         raise RecordingError(f"From start to end there are more than {MOST_TICKS} ticks.")
     return np.asarray((round(begins * 3600) + np.arange(ticks) * tick_minutes * 60) / 3600)
-
-
-def _dashed(text: str) -> str:
-    """A date in ISO 8601's short form in its long one: as seconds it would lie in 1970."""
-    is_short = len(text) == len("YYYYMMDD") and text.isdigit()
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if is_short else text
 
 
 def _market(
@@ -165,7 +152,7 @@ def _market(
     known = {(one.instance_type, one.az) for one in series}
     traces = read_trace(trace, lambda name: named_pool(name, known) in known) if trace else None
     types = types_asked_for(series, traces)
-    return market_of(
+    market = market_of(
         series,
         {region: read_ondemand(ondemand, region, types[region]) for region in types},
         read_advisor(advisor, set().union(*types.values())),
@@ -174,6 +161,19 @@ def _market(
         ends=window[1],
         tick_hours=tick_minutes / 60,
     )
+    _tell(market, window[1])
+    return market
+
+
+def _tell(market: Market, ends: float) -> None:
+    """What of the recordings takes no part, and whether they end too early."""
+    for clause in in_short(market.left_out):
+        sys.stderr.write(f"spotkeeper: Left out are {clause}.\n")
+    if ends > market.data_until:
+        until = iso(market.data_until)
+        sys.stderr.write(
+            f"spotkeeper: The recordings end at {until}: nothing changes after that.\n"
+        )
 
 
 def _passed_over(path: Path) -> None:
@@ -189,6 +189,7 @@ def _run(
     out: Path,
     progress: Progress,
 ) -> dict[str, Any]:
+    out.mkdir(parents=True, exist_ok=True)  # Before the work that would be in vain.
     agents = list(agents_of(market, mode))
     types, starts = [a.type_number for a in agents], [a.pool for a in agents]
     deciding = progress.add_task("deciding", total=len(market.at))
@@ -202,7 +203,6 @@ def _run(
         "hindsight": hindsight.with_foresight(market, types, starts, policy),
     }
     report = report_of(market, run, baselines) | {"model": model.version}
-    out.mkdir(parents=True, exist_ok=True)
     write_report(out / REPORT, report)
     write_moves(out / "moves.csv", run)
     write_predictions(out / "predictions.csv", predictions_of(market, agents, observers, model))

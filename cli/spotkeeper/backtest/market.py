@@ -4,7 +4,7 @@ Arrays are [ticks, types, pools]; types with fewer pools are filled up with pool
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from decision.prior import Advisor
 from decision.recordings import PriceSeries, RecordingError, Trace
 
 FEWEST_ZONES = 2
+MOST_NAMED = 5
 SPOT_ABOVE_ONDEMAND = 1.001
 """A type whose spot price goes higher is from another regime, or its on-demand price is wrong."""
 Booleans = npt.NDArray[np.bool_]
@@ -46,7 +47,8 @@ class Market:
     """Everything that is known at each tick, in hours since the epoch.
 
     `fell` tells that a pool was down at any time since the tick before, `up` that it is up and has
-    a price. Without traces every pool with a price is up, and none ever falls.
+    a price. Without traces every pool with a price is up, and none ever falls. `left_out` says why
+    types take no part, by their name and region. After `data_until` nothing changes.
     """
 
     at: Floats
@@ -56,6 +58,8 @@ class Market:
     up: Booleans
     fell: Booleans
     traced: bool
+    left_out: Mapping[str, str]
+    data_until: float
 
     def record(self, pool: MarketPool) -> PoolRecord:
         """What a fleet that always had an instance in the pool would have seen, since the start.
@@ -85,27 +89,42 @@ def market_of(
     """
     by_type: dict[tuple[str, str], list[PriceSeries]] = defaultdict(list)
     for one in series:
-        if one.changed_at[0] <= at[0]:
-            by_type[one.instance_type, region_of(one.az)].append(one)
+        by_type[one.instance_type, region_of(one.az)].append(one)
+    data_until = max(float(one.changed_at[-1]) for one in series)
     traced = None
     if traces is not None:
         traces = [_known_from(one, float(at[0])) for one in traces]
         traced = _traces_by_pool(series, traces)
-    types = []
-    for (instance_type, region), priced in sorted(by_type.items()):
-        price = ondemand[region].get(instance_type)
-        if price is None or not _is_sound(priced, price, float(at[0]), ends):
+        data_until = min(data_until, max(one.told_until for one in traces))
+    types, left_out = [], {}
+    for (instance_type, region), told in sorted(by_type.items()):
+        if not _pools(told, traced):
             continue
+        price = ondemand[region].get(instance_type)
+        priced = [one for one in told if one.changed_at[0] <= at[0]]
         pools = _pools(priced, traced)
-        if pools:
-            prior = advisor.prior_per_h(instance_type, region)
-            types.append(MarketType(instance_type, region, price, prior, pools))
+        why_not = _why_not(priced, pools, price, float(at[0]), ends)
+        if price is None or why_not:
+            left_out[f"{instance_type}.{region}"] = why_not
+            continue
+        prior = advisor.prior_per_h(instance_type, region)
+        types.append(MarketType(instance_type, region, price, prior, pools))
     if not types:
-        raise RecordingError(
-            "No instance type has an on-demand price, two zones with a spot price at the start, "
-            "and, if there is a trace, a pool in it."
-        )
-    return _on_grid(types, at, tick_hours, traced is not None)
+        raise RecordingError(f"No instance type takes part: {'; '.join(in_short(left_out))}.")
+    return _on_grid(types, at, tick_hours, traced is not None, left_out, data_until)
+
+
+def in_short(left_out: Mapping[str, str]) -> list[str]:
+    """Why types take no part, a clause per reason, with the first types that it concerns."""
+    by_reason = defaultdict(list)
+    for name, why in left_out.items():
+        by_reason[why].append(name)
+    return [
+        f"{', '.join(names[:MOST_NAMED])}"
+        + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+        + f": {why}"
+        for why, names in sorted(by_reason.items())
+    ]
 
 
 def types_asked_for(
@@ -120,11 +139,21 @@ def types_asked_for(
     return found
 
 
-def _is_sound(
-    priced: Sequence[PriceSeries], ondemand_price: float, begins: float, ends: float
-) -> bool:
-    highest = max(_highest(one, begins, ends) for one in priced)
-    return len(priced) >= FEWEST_ZONES and highest <= SPOT_ABOVE_ONDEMAND * ondemand_price
+def _why_not(
+    priced: Sequence[PriceSeries],
+    pools: Sequence[MarketPool],
+    ondemand_price: float | None,
+    begins: float,
+    ends: float,
+) -> str:
+    """Why a type cannot be judged; nothing if it can be."""
+    if ondemand_price is None:
+        return "no on-demand price"
+    if len(priced) < FEWEST_ZONES:
+        return "fewer than two zones with a spot price at the start"
+    if max(_highest(one, begins, ends) for one in priced) > SPOT_ABOVE_ONDEMAND * ondemand_price:
+        return "a spot price above on-demand"
+    return "" if pools else "no pool of the trace with a spot price at the start"
 
 
 def _highest(series: PriceSeries, begins: float, ends: float) -> float:
@@ -152,13 +181,16 @@ def _known_from(trace: Trace, begins: float) -> Trace:
 def _traces_by_pool(
     series: Sequence[PriceSeries], traces: Sequence[Trace]
 ) -> dict[tuple[str, str], Trace]:
-    known = [(one.instance_type, one.az) for one in series]
-    found = {}
+    known = {(one.instance_type, one.az) for one in series}
+    found: dict[tuple[str, str], Trace] = {}
     for trace in traces:
         pool = named_pool(trace.pool_id, known)
-        if pool is not None:
+        if pool in found:
+            both = f"{found[pool].pool_id} and {trace.pool_id}"
+            raise RecordingError(f"The trace has two names of one pool: {both}.")
+        if pool in known:
             found[pool] = trace
-    if not found.keys() & set(known):
+    if not found:
         raise RecordingError("No pool of the trace has spot prices; name them like type.az.")
     return found
 
@@ -172,7 +204,14 @@ def _pools(
     return [MarketPool(trace.pool_id, one, trace) for one, trace in found if trace]
 
 
-def _on_grid(types: Sequence[MarketType], at: Floats, tick_hours: float, traced: bool) -> Market:
+def _on_grid(
+    types: Sequence[MarketType],
+    at: Floats,
+    tick_hours: float,
+    traced: bool,
+    left_out: Mapping[str, str],
+    data_until: float,
+) -> Market:
     shape = (len(at), len(types), max(len(one.pools) for one in types))
     price, up, fell = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
     before = np.concatenate([at[:1] - tick_hours, at[:-1]])
@@ -183,7 +222,7 @@ def _on_grid(types: Sequence[MarketType], at: Floats, tick_hours: float, traced:
             if pool.trace:
                 up[:, k, p] = _up(pool.trace, at)
                 fell[:, k, p] = _fell(pool.trace, at, before)
-    return Market(at, tick_hours, types, price, up, fell, traced)
+    return Market(at, tick_hours, types, price, up, fell, traced, left_out, data_until)
 
 
 def _up(trace: Trace, at: Floats) -> Booleans:

@@ -46,6 +46,8 @@ def report_of(market: Market, run: Run, baselines: dict[str, Floats]) -> dict[st
         "hours_price_above_80_percent": 100.0 * run.hours_above_80_percent / agent_hours,
         "agents": agents,
         "hours": hours,
+        "data_until": iso(market.data_until),
+        "left_out": market.left_out,
         "baselines": {name: float(spent.sum()) / agent_hours for name, spent in baselines.items()},
     }
 
@@ -58,13 +60,13 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 def write_moves(path: Path, run: Run) -> None:
     """moves.csv, in the order of time, then of agents."""
     moves = sorted(run.moves, key=lambda move: (move.at, move.agent))
-    rows = ((m.agent, _iso(m.at), m.origin, m.target, m.kind.value) for m in moves)
+    rows = ((m.agent, iso(m.at), m.origin, m.target, m.kind.value) for m in moves)
     _write(path, ("agent", "ts", "from", "to", "kind"), rows)
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """predictions.csv"""
-    rows = ((_iso(p.at), *p[1:4], f"{p.value:.9g}") for p in predictions)
+    rows = ((iso(p.at), *p[1:4], f"{p.value:.9g}") for p in predictions)
     _write(path, ("ts", "pool_id", "what", "h", "value"), rows)
 
 
@@ -95,7 +97,8 @@ def predictions_of(
                         yield Prediction(moment, pool.pool_id, "risk", horizon, value)
 
 
-def _iso(hours: float) -> str:
+def iso(hours: float) -> str:
+    """A moment in hours since the epoch, for people."""
     return datetime.fromtimestamp(round(hours * 3600.0), UTC).isoformat()
 
 
