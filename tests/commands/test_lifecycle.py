@@ -87,6 +87,15 @@ def test_what_nobody_has_in_hand_is_free(known: dict[str, Any], is_free: bool) -
         ({}, agent({"enabled": False}), "gate_closed"),
         ({"trigger": Trigger.AUTOMATIC}, agent({"auto_switch_enabled": False}), "gate_closed"),
         ({"trigger": Trigger.EMERGENCY}, agent({"auto_switch_enabled": False}), None),
+        *(
+            ({"trigger": trigger}, agent(setting), objection)
+            for setting in ({"decision_engine_active": False}, {"emergency_rebalance_only": True})
+            for trigger, objection in (
+                (Trigger.AUTOMATIC, "gate_closed"),
+                (Trigger.MANUAL, None),
+                (Trigger.EMERGENCY, None),
+            )
+        ),
         ({"trigger": Trigger.EMERGENCY}, agent(instance_id=OTHER), "superseded"),
         ({}, agent(instance_id=OTHER), "superseded"),
         ({}, agent(instance_id=None), None),

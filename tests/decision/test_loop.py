@@ -4,8 +4,19 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from spotkeeper_contracts.commands import Command, CommandFinished, CommandQueued, Trigger
+from decision.engine import engine_of
+from decision.slots import Slot
+from decision.store import evidence
+from spotkeeper_contracts import Message
+from spotkeeper_contracts.commands import (
+    Command,
+    CommandFinished,
+    CommandQueued,
+    Trigger,
+    WithdrawSwitch,
+)
 from spotkeeper_contracts.decisions import DecisionMade, GetStatistics
+from spotkeeper_contracts.models import ModelRole
 from spotkeeper_contracts.switches import GetSwitchStatistics, IssueSwitch
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
@@ -94,11 +105,72 @@ async def test_an_open_switch_is_waited_for(agent: OneAgent) -> None:
     command = await is_queued(agent)
     later(minutes=2)
     await agent.decides()
-    assert await agent.acts() == []
+    assert switches_of(await agent.acts()) == []
     ids = {"agent_id": agent.id, "client_id": agent.state.client_id}
     await agent.scene.handle(example(CommandFinished, command=command, **ids))
     await agent.decides()
     assert len(await agent.acts()) == 1
+
+
+def switches_of(asked: list[Message]) -> list[IssueSwitch]:
+    return [one for one in asked if isinstance(one, IssueSwitch)]
+
+
+@pytest.mark.parametrize(
+    ("pools", "price", "wanted"),
+    [
+        ({THERE: 0.0098}, 0.0104, ("spot", THERE)),
+        ({THERE: 0.0098, "us-east-1c-pool-1": 0.0050}, 0.0104, ("spot", "us-east-1c-pool-1")),
+        ({}, 0.0104, (None, None)),
+        ({}, 0.05, ("ondemand", None)),
+    ],
+)
+async def test_a_switch_that_waits_is_taken_back_unless_it_is_decided_again(
+    agent: OneAgent,
+    pools: dict[str, float],
+    price: float,
+    wanted: tuple[str | None, str | None],
+) -> None:
+    await agent.decides()
+    await agent.acts()
+    command = await is_queued(agent)
+    await agent.decides(pools, price=price)
+    withdrawn = (await agent.acts())[0]
+    assert isinstance(withdrawn, WithdrawSwitch)
+    assert withdrawn.command_id == command.command_id
+    assert (withdrawn.unless_mode, withdrawn.unless_pool) == wanted
+
+
+async def test_a_decision_without_an_engine_takes_nothing_back(
+    agent: OneAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agent.decides()
+    await agent.acts()
+    await is_queued(agent)
+    engine = engine_of(agent.scene.tx.settings)
+    monkeypatch.setattr(engine, "active", Slot(ModelRole.ACTIVE, None, answer_seconds=0.5))
+    assert (await agent.decides({})).outcome == "degraded"
+    assert await agent.acts() == []
+
+
+async def test_an_instance_that_the_agent_left_moves_nobody(agent: OneAgent) -> None:
+    former = agent.state.instance_id
+    await agent.changes(config={"min_pool_duration_hours": 0})
+    await agent.decides()
+    await agent.switches(THERE, az="us-east-1b")
+    stay = await evidence.open_stay(agent.scene.db, agent.id, agent.state.client_id)
+    answer = await agent.decides(
+        {THERE: 0.0120, "us-east-1c-pool-1": 0.0050},
+        instance_id=former,
+        current_pool=HERE,
+        uptime_hours=9,
+    )
+    assert (answer.recommendation, answer.target_pool) == ("switch", "us-east-1c-pool-1")
+    assert switches_of(await agent.acts()) == []
+    gates = {gate.name: gate.passed for gate in (await agent.explained()).gates}
+    assert not gates["not_from_a_former_instance"]
+    assert await evidence.open_stay(agent.scene.db, agent.id, agent.state.client_id) == stay
+    assert (await agent.recommendation()).outcome is None
 
 
 async def test_a_refused_switch_is_waited_for_no_longer_than_a_minute(agent: OneAgent) -> None:

@@ -58,6 +58,8 @@ async def test_the_gate_says_no_in_the_documented_words(agent: OneAgent) -> None
     assert await agent.refusal(IssueSwitch) == "AGENT_DISABLED"
     await agent.change(auto_switch_enabled=False)
     assert await agent.refusal(IssueSwitch) == "AUTO_SWITCH_DISABLED"
+    await agent.change(enabled=True, auto_switch_enabled=True, emergency_rebalance_only=True)
+    assert await agent.refusal(IssueSwitch, trigger="automatic") == "AUTO_SWITCH_DISABLED"
     await agent.change(auto_switch_enabled=True, enabled=True)
     pool = (await agent.state()).current_pool_id
     assert (

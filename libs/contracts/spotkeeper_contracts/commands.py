@@ -190,6 +190,17 @@ class CancelCommand(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
     command_id: UUID
 
 
+class WithdrawSwitch(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+    """Take a switch of the automatic loop back that nobody has fetched, unless it leads there.
+
+    A later decision wants another one or, if `unless_mode` is null, none.
+    """
+
+    command_id: UUID
+    unless_mode: Mode | None
+    unless_pool: PoolId | None
+
+
 class CommandPage(Reply):
     """Commands, newest first."""
 

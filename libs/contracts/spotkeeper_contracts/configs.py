@@ -41,6 +41,11 @@ class AgentConfig(Value):
     replica_sync_required: bool = True
     min_sync_percentage: Percent = 95.0
 
+    @property
+    def runs_by_itself(self) -> bool:
+        """Whether the automatic loop may move the agent, where switching is on at all."""
+        return self.decision_engine_active and not self.emergency_rebalance_only
+
 
 class ConfigChange(Value):
     """Some settings to change; those left out keep their value, and null is refused."""

@@ -209,6 +209,8 @@ BY_NAME: dict[str, object] = {
     "total": 1,
     "total_savings_generated": 45.6,
     "updated_at": "2024-11-26T10:00:00Z",
+    "unless_mode": "spot",
+    "unless_pool": "t3.medium.us-east-1b",
     "uptime_hours": 24.0,
     "was_primary": False,
     "will_auto_execute": True,

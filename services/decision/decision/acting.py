@@ -8,7 +8,9 @@ from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.decisions import GateVerdict, Recommendation
 
 
-def gates_of(config: AgentConfig, *, in_emergency: bool) -> list[GateVerdict]:
+def gates_of(
+    config: AgentConfig, *, in_emergency: bool, from_former: bool = False
+) -> list[GateVerdict]:
     """The conditions on the agent as a whole; each is 1 (yes) or 0 (no) where 1 is asked for."""
     answers = {
         "enabled": config.enabled,
@@ -16,6 +18,7 @@ def gates_of(config: AgentConfig, *, in_emergency: bool) -> list[GateVerdict]:
         "decision_engine_active": config.decision_engine_active,
         "not_emergency_rebalance_only": not config.emergency_rebalance_only,
         "no_termination_notice": not in_emergency,
+        "not_from_a_former_instance": not from_former,
     }
     return [
         GateVerdict(name=name, value=float(yes), limit=1.0, passed=yes)

@@ -73,9 +73,10 @@ def pool_of(instance: Instance) -> str | None:
     return canonical_pool(instance.mode, instance.instance_type, instance.az)
 
 
-def assert_may_switch(config: AgentConfig) -> None:
+def assert_may_switch(config: AgentConfig, trigger: Trigger) -> None:
     """The gate of every cost switch; raises `Refused` with 403 if it is closed."""
-    if not config.auto_switch_enabled:
+    by_itself = trigger is Trigger.AUTOMATIC
+    if not config.auto_switch_enabled or (by_itself and not config.runs_by_itself):
         raise Refused("AUTO_SWITCH_DISABLED", "Auto-switching is disabled for this agent", 403)
     if not config.enabled:
         raise Refused("AGENT_DISABLED", "The agent is disabled", 403)

@@ -21,6 +21,7 @@ from commands.handlers.queue import (
     list_commands,
     queue_switch,
     report_execution,
+    withdraw_switch,
 )
 from commands.handlers.replicas import (
     change_pool_or_instance,
@@ -41,6 +42,7 @@ from spotkeeper_contracts.commands import (
     ListCommands,
     QueueSwitch,
     ReportExecution,
+    WithdrawSwitch,
 )
 from spotkeeper_contracts.emergencies import (
     AnnounceTermination,
@@ -67,6 +69,7 @@ HANDLERS: Mapping[type[Message], Handler] = {
     LeaseCommands: lease_commands,
     ReportExecution: report_execution,
     CancelCommand: cancel_command,
+    WithdrawSwitch: withdraw_switch,
     ListCommands: list_commands,
     RecordSwitch: record_switch,
     ListSwitches: list_switches,

@@ -26,6 +26,7 @@ from spotkeeper_contracts.commands import (
     QueueSwitch,
     ReportExecution,
     Transition,
+    WithdrawSwitch,
 )
 from spotkeeper_contracts.message import Done
 
@@ -103,6 +104,18 @@ async def cancel_command(request: CancelCommand, tx: Tx) -> Done:
     )
     if not lifecycle.is_repeat(CommandStatus(row["status"]), CommandStatus.CANCELLED):
         await finish(row, CommandStatus.CANCELLED, tx, by=tx.actor)
+        await settle(agent, tx)
+    return Done()
+
+
+async def withdraw_switch(request: WithdrawSwitch, tx: Tx) -> Done:
+    """Take a switch back that a later decision of the loop does not want; what is fetched stays."""
+    agent = await agent_to_change(request, tx)
+    row = await store.command(tx.db, request.agent_id, request.client_id, request.command_id)
+    if row is None or not lifecycle.may_be_withdrawn(store.order_of(row)):
+        return Done()
+    if (row["target_mode"], row["target_pool"]) != (request.unless_mode, request.unless_pool):
+        await finish(row, CommandStatus.CANCELLED, tx, by=tx.actor, detail="decided_anew")
         await settle(agent, tx)
     return Done()
 

@@ -85,8 +85,9 @@ def is_free(order: Order, now: datetime) -> bool:
 def objection(order: Order, agent: AgentState) -> str | None:
     """What speaks against handing the command out, by the agent as it is now.
 
-    A switch that saves money needs an open gate. Every switch was meant for the instance that was
-    the primary when it was asked for; while there is no primary, nothing else is.
+    A switch that saves money needs an open gate, and one of the loop a loop that runs. Every switch
+    was meant for the instance that was the primary when it was asked for; while there is none,
+    nothing else is.
     """
     if agent.deleted:
         return AGENT_DELETED
@@ -95,9 +96,16 @@ def objection(order: Order, agent: AgentState) -> str | None:
     is_cost = order.trigger is not Trigger.EMERGENCY
     if is_cost and not (agent.config.auto_switch_enabled and agent.config.enabled):
         return GATE_CLOSED
+    if order.trigger is Trigger.AUTOMATIC and not agent.config.runs_by_itself:
+        return GATE_CLOSED
     if agent.instance_id not in (None, order.expected_instance_id):
         return SUPERSEDED
     return None
+
+
+def may_be_withdrawn(order: Order) -> bool:
+    """Whether the loop may take its own switch back: as long as nobody has ever had it in hand."""
+    return order.status is CommandStatus.QUEUED and order.trigger is Trigger.AUTOMATIC
 
 
 def is_deliverable(order: Order, agent: AgentState, now: datetime) -> bool:

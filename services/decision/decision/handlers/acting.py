@@ -1,11 +1,13 @@
 """The automatic loop: from a decision to a switch that the registry's gate lets through or not."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from chassis.log import get_logger
 from chassis.transaction import Tx
 from decision import acting, metrics
-from decision.handlers.found import known_agent
+from decision.handlers.found import Known, known_agent
+from decision.records import DEGRADED
 from decision.store import contexts
 from spotkeeper_contracts.commands import (
     CommandFinished,
@@ -13,8 +15,9 @@ from spotkeeper_contracts.commands import (
     CommandType,
     Priority,
     Trigger,
+    WithdrawSwitch,
 )
-from spotkeeper_contracts.decisions import DecisionMade
+from spotkeeper_contracts.decisions import DecisionMade, Recommendation
 from spotkeeper_contracts.switches import IssueSwitch
 
 log = get_logger()
@@ -24,13 +27,19 @@ REASON_LENGTH = 255
 async def decision_made(event: DecisionMade, tx: Tx) -> None:
     """Ask for the switch that was decided, unless too many of the client's agents switch already.
 
-    An agent whose last switch is still open is left to it. A move that flees risk waits for nobody.
+    A switch that an earlier decision asked for is taken back if nobody has fetched it and this one
+    wants another, or none; the next decision asks anew. One that was fetched is left to the agent.
     """
     too_old = tx.now - event.at > timedelta(seconds=tx.settings.decision_fresh_seconds)
-    if not event.will_auto_execute or too_old:
+    if too_old or event.outcome == DEGRADED:
         return
     agent = await known_agent(event.agent_id, event.client_id, tx)
     if agent is None or agent.state.deleted or agent.row is None:
+        return
+    tx.act_alone()
+    if agent.row["open_command_id"] is not None:
+        tx.emit(_withdrawal(event, agent, agent.row["open_command_id"]))
+    if not event.will_auto_execute:
         return
     is_open = agent.row["open_until"] is not None and agent.row["open_until"] > tx.now
     if not event.urgent:
@@ -44,7 +53,6 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
             return
         heard_by = tx.now + timedelta(seconds=tx.settings.issue_pending_seconds)
         await contexts.change(tx.db, agent.id, open_command_id=None, open_until=heard_by)
-    tx.act_alone()
     metrics.SWITCHES_ISSUED.labels(str(event.urgent).lower()).inc()
     tx.emit(
         IssueSwitch(
@@ -59,6 +67,19 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
             max_price=event.max_price,
             expected_pool=event.current_pool,
         )
+    )
+
+
+def _withdrawal(event: DecisionMade, agent: Known, command_id: UUID) -> WithdrawSwitch:
+    """Taking back what the agent's queue has of the loop, unless it is what was decided now."""
+    stays = event.recommendation is Recommendation.STAY
+    return WithdrawSwitch(
+        agent_id=agent.id,
+        client_id=agent.client_id,
+        agent=agent.state,
+        command_id=command_id,
+        unless_mode=None if stays else event.target_mode,
+        unless_pool=None if stays else event.target_pool,
     )
 
 

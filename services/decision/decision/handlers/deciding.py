@@ -12,7 +12,7 @@ from decision.handlers.models import engine_of_now
 from decision.questions import Answer
 from decision.records import DEGRADED
 from decision.slots import EngineDown
-from decision.store import contexts, decisions, pools
+from decision.store import contexts, decisions, evidence, pools
 from decision.store.pools import Told
 from decision.store.rows import Row
 from spotkeeper_contracts.decisions import (
@@ -31,15 +31,21 @@ NO_DATA = "no-data"
 
 
 async def decide(request: Decide, tx: Tx) -> DecisionAnswer:
-    """Decide by what the agent tells, and keep and tell the decision; nobody is moved by it."""
+    """Decide by what the agent tells, and keep and tell the decision; nobody is moved by it.
+
+    An instance that the agent has left gets its answer, and says nothing of where the agent is.
+    """
     agent = await agent_to_change(request, tx)
     market = market_of(request.situation)
+    is_former = await _is_former(request.situation.current_state.instance_id, agent, tx)
     known = await known_pools(agent, market, tx)
     await _keep_prices(agent, market, known, tx)
-    told = _told(agent, request.situation, market, tx.now)
-    if market.here != agent.pool_id:
-        await follow(agent.told_anew(told), tx)
-    detail, answer = await _decided(agent, market, known, tx)
+    told = agent.told
+    if not is_former:
+        told = _told(agent, request.situation, market, tx.now)
+        if market.here != agent.pool_id:
+            await follow(agent.told_anew(told), tx)
+    detail, answer = await _decided(agent, market, known, tx, from_former=is_former)
     await decisions.save(
         tx.db,
         detail,
@@ -111,11 +117,23 @@ def market_of(told: Situation) -> Market:
     return Market(here, prices, pricing.ondemand_price, told.metrics.uptime_hours)
 
 
+async def _is_former(instance_id: str, agent: Known, tx: Tx) -> bool:
+    """Whether the agent is known to have left that instance; one never heard of may be its own."""
+    if agent.state.instance_id is None or instance_id == agent.state.instance_id:
+        return False
+    stay = await evidence.stay_of(tx.db, agent.client_id, instance_id)
+    return stay is not None and bool(stay["agent_id"] == agent.id)
+
+
 async def _decided(
-    agent: Known, market: Market, known: Sequence[Row], tx: Tx
+    agent: Known, market: Market, known: Sequence[Row], tx: Tx, *, from_former: bool = False
 ) -> tuple[DecisionDetail, Answer | None]:
     """The engine's decision or, while the engine is away, what stands in for it."""
-    gates = acting.gates_of(agent.state.config, in_emergency=agent.is_interrupted(tx.now))
+    gates = acting.gates_of(
+        agent.state.config,
+        in_emergency=agent.is_interrupted(tx.now),
+        from_former=from_former,
+    )
     engine = await engine_of_now(tx)
     question = await question_about(agent, market, known, engine, tx)
     decision_id = tx.new_id()

@@ -99,7 +99,7 @@ async def note_decision(
     is_switch: bool,
     confidence: float,
     ondemand_price: float,
-    told: Mapping[str, Any],
+    told: Mapping[str, Any] | None,
     at: datetime,
 ) -> None:
     """Let the agent's figures grow by one decision, and keep what the request told."""

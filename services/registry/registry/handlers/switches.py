@@ -35,7 +35,7 @@ async def issue_switch(request: IssueSwitch, tx: Tx) -> QueueSwitch | CommandQue
     switching is off, no switch passes.
     """
     agent = await agent_to_change(request, tx)
-    rules.assert_may_switch(config_of(agent))
+    rules.assert_may_switch(config_of(agent), request.trigger)
     if rules.is_there(
         request.target_mode,
         request.target_pool,
