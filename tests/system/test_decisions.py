@@ -71,6 +71,27 @@ async def test_a_decision_becomes_a_command_by_itself(agent: Agent) -> None:
     assert [one["will_auto_execute"] for one in made] == [True]
 
 
+async def test_a_later_decision_takes_the_waiting_command_back(agent: Agent) -> None:
+    await agent.post("decide", situation())
+
+    async def status() -> str | None:
+        items = (await agent.get("commands")).json()["items"]
+        return items[0]["status"] if items else None
+
+    async def is_queued() -> bool:
+        return await status() == "queued"
+
+    await eventually(is_queued, within_seconds=15)
+    told = (await agent.post("decide", situation({}))).json()
+    assert told["recommendation"] == "stay"
+
+    async def is_cancelled() -> bool:
+        return await status() == "cancelled"
+
+    await eventually(is_cancelled, within_seconds=15)
+    assert (await agent.get("pending-commands")).json() == []
+
+
 async def test_with_auto_switch_off_the_recommendation_shows_and_nothing_moves(
     agent: Agent,
 ) -> None:
