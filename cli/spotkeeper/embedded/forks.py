@@ -56,7 +56,7 @@ class ForkServer:
         """Start `python -m <module> <words>`; raises `StackError`."""
         program = Program(module, list(words), str(log), dict(environment))
         async with self._starting:
-            if self._listening is None or self._listening.done():
+            if self._writer is None:
                 await self._start()
         assert self._writer is not None
         asked: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
@@ -66,9 +66,10 @@ class ForkServer:
 
     async def stop(self) -> None:
         """End it, after its forks have ended; on Linux it takes with it those that have not."""
-        if self._child is None or self._writer is None or self._listening is None:
+        if self._child is None or self._listening is None:
             return
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         await self._child.stop(within_seconds=STOP_SECONDS)
         await self._listening
 
@@ -101,11 +102,12 @@ class ForkServer:
         """Note that the process has ended, and with it all that it has forked."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None  # Whoever asks from here on has another one started.
+        in_vain, self._asked = self._asked, deque()
         for fork in self._forks.values():
             fork.end(-signal.SIGKILL)
         self._forks.clear()
         await child.ended()
-        while self._asked:
-            asked = self._asked.popleft()
+        for asked in in_vain:
             if not asked.cancelled():
                 asked.set_exception(StackError(f"{child.name} ended: {child.last_words()}"))
