@@ -13,10 +13,14 @@ ONDEMAND_PRICE = 0.0416
 
 async def decisions(system: System, seconds: float) -> list[Line]:
     """Decisions at 20 a second: two hops, one transaction and one run of the model each."""
-    agents = await register_agents(system, 40, prefix="decide")
+    agents = await register_agents(system, 40, prefix="decide", connections=1)
     lines = []
     for count in POOLS:
-        asks = [_ask(system, agent, count, n) for n in range(ASKS) for agent in agents]
+        asks = [
+            _ask(system, agent, f"i-decide{number}", count, n)
+            for n in range(ASKS)
+            for number, agent in enumerate(agents)
+        ]
         await run_load(Plan("127.0.0.1", system.port, asks[::7], 4, 1.0))
         plan = Plan(
             "127.0.0.1", system.port, asks, 16, seconds, rate_per_second=LOW_RATE_PER_SECOND
@@ -32,7 +36,7 @@ async def decisions(system: System, seconds: float) -> list[Line]:
     return lines
 
 
-def _ask(system: System, agent: str, pools: int, n: int) -> str:
+def _ask(system: System, agent: str, instance_id: str, pools: int, n: int) -> str:
     """A question whose prices differ a little from those of the one before."""
     priced = [
         {"pool_id": f"bench-pool-{number}", "price": 0.0100 + (n + number) % 10 / 10_000}
@@ -44,7 +48,7 @@ def _ask(system: System, agent: str, pools: int, n: int) -> str:
         token=system.token,
         body={
             "current_state": {
-                "instance_id": "i-bench",
+                "instance_id": instance_id,
                 "instance_type": "t3.medium",
                 "current_mode": "spot",
                 "current_pool": "t3.medium.us-east-1a",

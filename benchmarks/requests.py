@@ -51,9 +51,11 @@ async def registrations(system: System, _: float) -> list[Line]:
     ]
 
 
-async def register_agents(system: System, count: int, *, prefix: str) -> list[str]:
-    """Register agents and return their ids."""
-    result = await _register(system, count, prefix, connections=32)
+async def register_agents(
+    system: System, count: int, *, prefix: str, connections: int = 32
+) -> list[str]:
+    """Register agents and return their ids; by one connection, in the order of their instances."""
+    result = await _register(system, count, prefix, connections=connections)
     return [json.loads(body)["agent_id"] for body in result.bodies]
 
 

@@ -1,6 +1,7 @@
 """What the fleet saw: counted once, at its moment, and for its client alone."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,20 +24,19 @@ async def agent(decided: Scene) -> OneAgent:
 
 async def notices(agent: OneAgent, pool_id: str = HERE) -> list[int]:
     """Interruptions in a pool within 1, 6, 24 and 168 hours."""
-    rows = await evidence.notices(agent.scene.db, agent.state.client_id, [GROUP], at=clock.now())
-    found = [
-        [row[window] for window in evidence.WINDOWS] for row in rows if row["pool_id"] == pool_id
-    ]
-    return found[0] if found else [0, 0, 0, 0]
+    return await _seen(agent, pool_id, evidence.NOTICES)
 
 
 async def hours_run(agent: OneAgent, pool_id: str = HERE) -> list[float]:
     """Hours that instances ran in a pool, in the same windows."""
-    rows = await evidence.hours_run(agent.scene.db, agent.state.client_id, [GROUP], at=clock.now())
-    found = [
-        [row[window] for window in evidence.WINDOWS] for row in rows if row["pool_id"] == pool_id
-    ]
-    return found[0] if found else [0.0, 0.0, 0.0, 0.0]
+    return await _seen(agent, pool_id, evidence.HOURS)
+
+
+async def _seen(agent: OneAgent, pool_id: str, names: list[str]) -> list[Any]:
+    db, client_id = agent.scene.db, agent.state.client_id
+    rows = await evidence.known_pools(db, client_id, [GROUP], at=clock.now())
+    found = [[row[name] for name in names] for row in rows if row["pool_id"] == pool_id]
+    return found[0] if found else [0] * len(names)
 
 
 async def test_a_notice_and_the_end_of_its_instance_are_one_interruption(agent: OneAgent) -> None:

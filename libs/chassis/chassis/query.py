@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import asyncpg
+from pydantic import BaseModel
 from sqlalchemy import (
     ARRAY,
     BindParameter,
@@ -125,6 +126,8 @@ class Query:
 
 def to_json(value: Any) -> str:
     """JSON text of a value for a JSONB column; ids and times are written as text."""
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
     return json.dumps(value, default=str, separators=(",", ":"))
 
 

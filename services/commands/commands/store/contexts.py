@@ -70,7 +70,7 @@ async def advance(db: Connection, state: AgentState, *, moved_at: datetime | Non
                 "client_id": state.client_id,
                 "partition": partition_for(state.key),
                 "revision": state.revision,
-                "state": state.model_dump(mode="json"),
+                "state": state,
                 "moved_at": moved_at,
                 "queue_revision": 0,
                 "deliverable": 0,

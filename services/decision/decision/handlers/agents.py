@@ -120,7 +120,9 @@ async def _note(
             return
         group, pool_id = stay["pool_group"], stay["pool_id"]
     else:
-        group = agent.place_of(pool_id).group
+        place = agent.place_of(pool_id)
+        group = place.group
+        await pools.add(tx.db, agent.client_id, {pool_id: place}, at=tx.now)
     await evidence.note(
         tx.db,
         kind,

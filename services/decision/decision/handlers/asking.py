@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from decision.places import Place
 from decision.questions import KnownPool, Question
 from decision.settings import DecisionSettings
 from decision.store import evidence as store
-from decision.store import pools, switches
+from decision.store import switches
 from decision.store.rows import Row
 from spotkeeper_contracts.configs import AgentConfig
 
@@ -42,7 +41,7 @@ class Market:
 async def known_pools(agent: Known, market: Market, tx: Tx) -> Sequence[Row]:
     """What is known of the market's pools, and of the others in their groups."""
     groups = sorted({agent.place_of(pool_id).group for pool_id in market.prices})
-    return await pools.known(tx.db, agent.client_id, groups) if groups else ()
+    return await store.known_pools(tx.db, agent.client_id, groups, at=tx.now) if groups else ()
 
 
 async def question_about(
@@ -56,11 +55,11 @@ async def question_about(
     told = [_known_pool(rows.get(key), market.prices[key[1]], key, tx.now) for key in keys]
     known = [_known_pool(rows[key], None, key, tx.now) for key in siblings]
     place_by_group = {place.group: place for place in places.values()}
-    found = await evidence_of(
-        agent.client_id,
+    found = evidence_of(
         [*keys, *siblings],
+        rows,
         {group: _prior(engine, place) for group, place in place_by_group.items()},
-        tx,
+        tx.now,
     )
     return Question(
         pools=[*told, *known],
@@ -73,22 +72,24 @@ async def question_about(
     )
 
 
-async def evidence_of(
-    client_id: UUID, keys: Sequence[Key], prior_per_h: Mapping[str, float], tx: Tx
+def evidence_of(
+    keys: Sequence[Key], rows: Mapping[Key, Row], prior_per_h: Mapping[str, float], now: datetime
 ) -> Evidence:
-    """What a client's fleet saw of these pools, which are all that it knows of their groups."""
+    """What a client's fleet saw of these pools, which are all that it knows of their groups.
+
+    Of a pool without a row nothing is known yet.
+    """
     groups = sorted(prior_per_h)
-    number = {key: n for n, key in enumerate(keys)}
     notices = np.zeros((len(keys), len(WINDOW_HOURS)))
     hours = np.zeros((len(keys), len(WINDOW_HOURS)))
     since = np.full(len(keys), HISTORY_HOURS)
-    for row in await store.notices(tx.db, client_id, groups, at=tx.now) if groups else ():
-        if (n := number.get((row["pool_group"], row["pool_id"]))) is not None:
-            notices[n] = [row[window] for window in store.WINDOWS]
-            since[n] = min(HISTORY_HOURS, (tx.now - row["last_at"]) / HOUR)
-    for row in await store.hours_run(tx.db, client_id, groups, at=tx.now) if groups else ():
-        if (n := number.get((row["pool_group"], row["pool_id"]))) is not None:
-            hours[n] = [row[window] for window in store.WINDOWS]
+    for n, key in enumerate(keys):
+        if (row := rows.get(key)) is None:
+            continue
+        notices[n] = [row[name] for name in store.NOTICES]
+        hours[n] = [row[name] for name in store.HOURS]
+        if row["noticed_at"] is not None:
+            since[n] = min(HISTORY_HOURS, (now - row["noticed_at"]) / HOUR)
     return Evidence(
         notices,
         hours,

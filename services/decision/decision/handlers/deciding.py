@@ -12,7 +12,7 @@ from decision.handlers.models import engine_of_now
 from decision.questions import Answer
 from decision.records import DEGRADED
 from decision.slots import EngineDown
-from decision.store import contexts, decisions, evidence, pools
+from decision.store import decisions, evidence, pools
 from decision.store.pools import Told
 from decision.store.rows import Row
 from spotkeeper_contracts.decisions import (
@@ -52,15 +52,8 @@ async def decide(request: Decide, tx: Tx) -> DecisionAnswer:
         agent_id=agent.id,
         client_id=agent.client_id,
         instance_id=agent.state.instance_id,
-    )
-    await contexts.note_decision(
-        tx.db,
-        agent.id,
-        is_switch=detail.recommendation is not Recommendation.STAY,
-        confidence=detail.confidence,
         ondemand_price=market.ondemand_price,
         told=told,
-        at=tx.now,
     )
     tx.emit(_made(agent, market, detail, answer))
     is_degraded = str(detail.outcome == DEGRADED).lower()

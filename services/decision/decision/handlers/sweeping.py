@@ -14,7 +14,7 @@ from decision.engine import Engine
 from decision.features import HISTORY_HOURS, candidate_rows, price_history
 from decision.handlers.asking import HOUR, Key, evidence_of
 from decision.handlers.models import engine_of_now, look_at_models
-from decision.store import pools, retention
+from decision.store import evidence, pools, retention
 from decision.store.histories import prices_of
 from decision.store.rows import Row
 from spotkeeper_contracts.pools import EngineState, PoolState
@@ -45,8 +45,7 @@ async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
         by_client[pool["client_id"]].append(pool)
     for of_client in by_client.values():
         if not await tx.apart(_rate(of_client, engine, tx)):
-            for pool in of_client:
-                await pools.rate(tx.db, pool, {**pool, "due_at": _next_rating(tx)})
+            await pools.rate(tx.db, [{**pool, "due_at": _next_rating(tx)} for pool in of_client])
     await _forget(tx)
     return len(due) == POOLS_AT_ONCE or seen >= PRICES_AT_ONCE
 
@@ -81,31 +80,25 @@ async def _rate(due: Sequence[Row], engine: Engine, tx: Tx) -> None:
         pool["pool_group"]: engine.prior_per_h(pool["instance_type"], pool["region"])
         for pool in due
     }
-    known = await pools.known(tx.db, client_id, sorted(priors))
-    keys = [(pool["pool_group"], pool["pool_id"]) for pool in known]
-    rows = candidate_rows(await evidence_of(client_id, keys, priors, tx))
-    risks = await engine.rate(rows)
+    known = await evidence.known_pools(tx.db, client_id, sorted(priors), at=tx.now)
+    rows = {(pool["pool_group"], pool["pool_id"]): pool for pool in known}
+    keys = list(rows)
+    risks = await engine.rate(candidate_rows(evidence_of(keys, rows, priors, tx.now)))
     prices = await _prices_of(due, tx)
+    rated = []
     for pool in due:
         key = pool["pool_group"], pool["pool_id"]
         risk = risks[keys.index(key)].hour if risks else pool["risk_1h"]
-        await _keep_rating(pool, prices.get(key), risk, tx)
+        rated.append(_rated(pool, prices.get(key), risk, tx))
+    await pools.rate(tx.db, rated)
 
 
-async def _keep_rating(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> None:
+def _rated(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> Row:
+    """The pool with its new rating, which is told if it is news."""
     priced = _priced(pool, history, tx.now) if history else {}
-    rated = {**pool, **priced, "risk_1h": risk}
-    is_new = _is_news(pool, rated)
-    await pools.rate(
-        tx.db,
-        pool,
-        {
-            **rated,
-            "told_at": tx.now if is_new else pool["told_at"],
-            "due_at": _next_rating(tx),
-        },
-    )
-    if is_new:
+    rated = {**pool, **priced, "risk_1h": risk, "due_at": _next_rating(tx)}
+    if _is_news(pool, rated):
+        rated["told_at"] = tx.now
         tx.emit(
             PoolState(
                 pool_id=pool["pool_id"],
@@ -120,6 +113,7 @@ async def _keep_rating(pool: Row, history: Row | None, risk: float | None, tx: T
                 as_of=rated["priced_at"] or tx.now,
             )
         )
+    return rated
 
 
 def _next_rating(tx: Tx) -> datetime:

@@ -1,6 +1,6 @@
 """Agents as decisions know them: the lock of each, its newest state, what happened to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,14 +40,6 @@ _CHANGE: dict[tuple[str, ...], Query] = {
         ("open_command_id", "open_until"),
     )
 }
-_count = given(agent_contexts, "switches_recommended", "confidence_sum")
-_NOTE_DECISION = Query(
-    _of_agent.values(given(agent_contexts, "last_decision_at", "ondemand_price", "told")).values(
-        total_decisions=agent_contexts.c.total_decisions + 1,
-        switches_recommended=agent_contexts.c.switches_recommended + _count["switches_recommended"],
-        confidence_sum=agent_contexts.c.confidence_sum + _count["confidence_sum"],
-    )
-)
 _LOCK_CLIENT = Query(
     select(func.pg_advisory_xact_lock(func.hashtextextended(cast(CLIENT, Text), 0)))
 )
@@ -81,7 +73,7 @@ async def advance(db: Connection, state: AgentState) -> Row | None:
                 "agent_id": state.agent_id,
                 "client_id": state.client_id,
                 "revision": state.revision,
-                "state": state.model_dump(mode="json"),
+                "state": state,
             }
         ),
     )
@@ -90,22 +82,6 @@ async def advance(db: Connection, state: AgentState) -> Row | None:
 async def change(db: Connection, agent_id: UUID, **columns: Any) -> None:
     """Keep what happened to the agent, in the columns named."""
     await _CHANGE[tuple(columns)].run(db, agent_id=agent_id, **named(columns))
-
-
-async def note_decision(
-    db: Connection,
-    agent_id: UUID,
-    *,
-    is_switch: bool,
-    confidence: float,
-    ondemand_price: float,
-    told: Mapping[str, Any] | None,
-    at: datetime,
-) -> None:
-    """Let the agent's figures grow by one decision, and keep what the request told."""
-    counted = {"switches_recommended": int(is_switch), "confidence_sum": confidence}
-    kept = {"last_decision_at": at, "ondemand_price": ondemand_price, "told": told}
-    await _NOTE_DECISION.run(db, agent_id=agent_id, **named(counted | kept))
 
 
 async def fleet_for_update(db: Connection, client_id: UUID, *, at: datetime) -> Row:

@@ -1,19 +1,34 @@
 """Decisions as they were made, and the pages and figures of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Float, Integer, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
-from chassis.query import BEFORE, LIMIT, SINCE, Connection, Query, behind, given_all, named
+from chassis.query import BEFORE, LIMIT, SINCE, Connection, Query, behind, given, given_all, named
 from decision.store.rows import AGENT, Row, of_agent
+from decision.tables import agent_contexts as contexts
 from decision.tables import agent_decision_history as history
-from spotkeeper_contracts.decisions import DecisionDetail
+from spotkeeper_contracts.decisions import DecisionDetail, Recommendation
 
-_SAVE = Query(insert(history).values(given_all(history)))
+_saving = insert(history).values(given_all(history)).cte("saved")
+_noted = given(contexts, "last_decision_at", "ondemand_price", "told")
+_is_switch = bindparam("is_switch", type_=Integer)
+_SAVE = Query(
+    update(contexts)
+    .where(contexts.c.agent_id == AGENT)
+    .values(_noted)
+    .values(
+        total_decisions=contexts.c.total_decisions + 1,
+        switches_recommended=contexts.c.switches_recommended + _is_switch,
+        confidence_sum=contexts.c.confidence_sum + bindparam("confidence", type_=Float),
+    )
+    .add_cte(_saving)
+)
 _newest_first = (history.c.decided_at.desc(), history.c.id.desc())
 _PAGE = Query(
     select(history)
@@ -55,22 +70,37 @@ async def save(
     agent_id: UUID,
     client_id: UUID,
     instance_id: str | None,
+    ondemand_price: float,
+    told: Mapping[str, Any] | None,
 ) -> None:
-    """Keep a decision."""
-    told = decision.model_dump(
-        mode="json",
-        include={"current_pool", "recommendation", "target_pool", "risk_score"}
-        | {"will_auto_execute", "outcome", "model_version"},
-    )
-    columns = told | {
+    """Keep a decision, and let the agent's figures grow by it; `told` is what the request told."""
+    columns = {
         "id": decision.decision_id,
         "agent_id": agent_id,
         "client_id": client_id,
         "instance_id": instance_id,
         "decided_at": decision.timestamp,
-        "detail": decision.model_dump(mode="json"),
+        "recommendation": decision.recommendation.value,
+        "current_pool": decision.current_pool,
+        "target_pool": decision.target_pool,
+        "risk_score": decision.risk_score,
+        "will_auto_execute": decision.will_auto_execute,
+        "outcome": decision.outcome,
+        "model_version": decision.model_version,
+        "detail": decision,
     }
-    await _SAVE.run(db, **named(columns))
+    noted = {
+        "last_decision_at": decision.timestamp,
+        "ondemand_price": ondemand_price,
+        "told": told,
+    }
+    await _SAVE.run(
+        db,
+        agent_id=agent_id,
+        is_switch=int(decision.recommendation is not Recommendation.STAY),
+        confidence=decision.confidence,
+        **named(columns | noted),
+    )
 
 
 async def page(

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Float,
+    Subquery,
     Text,
     and_,
     bindparam,
@@ -23,10 +26,11 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.query import AT, SINCE, Connection, Query, given, given_all, named
 from decision.features import HISTORY_HOURS, WINDOW_HOURS
 from decision.store.rows import AGENT, CLIENT, Row, of_agent, of_groups
-from decision.tables import pool_events, pool_stays
+from decision.tables import pool_events, pool_stays, pools
 
 _INSTANCE = bindparam("instance_id", type_=Text)
-WINDOWS = [f"last_{hours:.0f}_h" for hours in WINDOW_HOURS]
+NOTICES = [f"notices_{hours:.0f}_h" for hours in WINDOW_HOURS]
+HOURS = [f"hours_{hours:.0f}_h" for hours in WINDOW_HOURS]
 """The columns of the windows."""
 
 
@@ -45,15 +49,15 @@ _NOTE = Query(
     )
 )
 _hours_ago = [AT - literal_column(f"interval '{hours:.0f} hours'") for hours in WINDOW_HOURS]
-_NOTICES = Query(
+_notices = (
     select(
         pool_events.c.pool_group,
         pool_events.c.pool_id,
         *(
             func.count(case((pool_events.c.at > ago, 1))).label(window)
-            for window, ago in zip(WINDOWS, _hours_ago, strict=True)
+            for window, ago in zip(NOTICES, _hours_ago, strict=True)
         ),
-        func.max(pool_events.c.at).label("last_at"),
+        func.max(pool_events.c.at).label("noticed_at"),
     )
     .where(
         of_groups(pool_events),
@@ -62,9 +66,10 @@ _NOTICES = Query(
         pool_events.c.at <= AT,
     )
     .group_by(pool_events.c.pool_group, pool_events.c.pool_id)
+    .subquery("notices")
 )
 _end = func.least(func.coalesce(pool_stays.c.ended_at, AT), AT)
-_HOURS = Query(
+_hours = (
     select(
         pool_stays.c.pool_group,
         pool_stays.c.pool_id,
@@ -78,7 +83,7 @@ _HOURS = Query(
                 )
                 / 3600.0
             ).label(window)
-            for window, ago in zip(WINDOWS, _hours_ago, strict=True)
+            for window, ago in zip(HOURS, _hours_ago, strict=True)
         ),
     )
     .where(
@@ -87,6 +92,22 @@ _HOURS = Query(
         pool_stays.c.ended_at.is_(None) | (pool_stays.c.ended_at > SINCE),
     )
     .group_by(pool_stays.c.pool_group, pool_stays.c.pool_id)
+    .subquery("hours")
+)
+
+
+def _seen_of(seen: Subquery, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    return [func.coalesce(seen.c[name], 0).label(name) for name in names]
+
+
+def _of_pool(seen: Subquery) -> ColumnElement[bool]:
+    return (seen.c.pool_group == pools.c.pool_group) & (seen.c.pool_id == pools.c.pool_id)
+
+
+_KNOWN = Query(
+    select(pools, *_seen_of(_notices, NOTICES), _notices.c.noticed_at, *_seen_of(_hours, HOURS))
+    .select_from(pools.outerjoin(_notices, _of_pool(_notices)).outerjoin(_hours, _of_pool(_hours)))
+    .where(of_groups(pools))
 )
 _OPEN_STAY = Query(select(pool_stays).where(of_agent(pool_stays), pool_stays.c.ended_at.is_(None)))
 _END_STAY = Query(
@@ -143,20 +164,16 @@ async def note(
     await _NOTE.run(db, **named(told))
 
 
-async def notices(
+async def known_pools(
     db: Connection, client_id: UUID, groups: Sequence[str], *, at: datetime
 ) -> Sequence[Row]:
-    """Interruptions per pool in each window before a moment, and the last one's moment."""
-    since = at - timedelta(hours=HISTORY_HOURS)
-    return await _NOTICES.rows(db, client_id=client_id, groups=list(groups), at=at, since=since)
+    """The pools of these groups, with what was seen of them in each window before a moment.
 
-
-async def hours_run(
-    db: Connection, client_id: UUID, groups: Sequence[str], *, at: datetime
-) -> Sequence[Row]:
-    """Hours that instances ran per pool in each window before a moment."""
+    `NOTICES` are interruptions, `HOURS` the hours that instances ran; `noticed_at` is the moment of
+    the last interruption.
+    """
     since = at - timedelta(hours=HISTORY_HOURS)
-    return await _HOURS.rows(db, client_id=client_id, groups=list(groups), at=at, since=since)
+    return await _KNOWN.rows(db, client_id=client_id, groups=list(groups), at=at, since=since)
 
 
 async def open_stay(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from chassis.envelope import partition_for
-from chassis.query import AT, LIMIT, SINCE, Connection, Query, given, named
+from chassis.query import AT, LIMIT, SINCE, Connection, Query
 from decision.places import Place
 from decision.store.rows import CLIENT, PARTITIONS, Row, of_groups
 from decision.tables import pool_prices, pools
@@ -43,7 +43,6 @@ def _array(name: str, kind: Any) -> Any:
     return bindparam(name, type_=ARRAY(kind))
 
 
-_KNOWN = Query(select(pools).where(of_groups(pools)))
 _new = (
     func.unnest(
         _array("ids", Text),
@@ -170,20 +169,16 @@ _RATED = (
     *("price_usd_per_hour", "ondemand_usd_per_hour", "priced_at", "first_priced_at"),
     *("volatility", "risk_1h", "told_at", "due_at"),
 )
+_rated = (
+    func.unnest(*(_array(name, pools.c[name].type) for name in (*_key, *_RATED)))
+    .table_valued(*_key, *_RATED, name="rated")
+    .render_derived()
+)
 _RATE = Query(
     update(pools)
-    .where(
-        pools.c.client_id == CLIENT,
-        pools.c.pool_group == bindparam("group", type_=Text),
-        pools.c.pool_id == bindparam("pool_id", type_=Text),
-    )
-    .values(given(pools, *_RATED))
+    .where(*(pools.c[name] == _rated.c[name] for name in _key))
+    .values({name: _rated.c[name] for name in _RATED})
 )
-
-
-async def known(db: Connection, client_id: UUID, groups: Sequence[str]) -> Sequence[Row]:
-    """The pools of these groups."""
-    return await _KNOWN.rows(db, client_id=client_id, groups=list(groups))
 
 
 async def add(db: Connection, client_id: UUID, found: dict[str, Place], *, at: datetime) -> None:
@@ -262,12 +257,6 @@ async def due(
     return await _DUE.rows(db, partitions=list(partitions), at=at, limit=limit)
 
 
-async def rate(db: Connection, pool: Row, rated: Row) -> None:
-    """Keep what a rating found."""
-    await _RATE.run(
-        db,
-        client_id=pool["client_id"],
-        group=pool["pool_group"],
-        pool_id=pool["pool_id"],
-        **named({name: rated[name] for name in _RATED}),
-    )
+async def rate(db: Connection, rated: Sequence[Row]) -> None:
+    """Keep what ratings found, each in the row of its pool."""
+    await _RATE.run(db, **{name: [row[name] for row in rated] for name in (*_key, *_RATED)})
