@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from chassis import clock
+from chassis.delivery import AWAITED_SECONDS
 from chassis.envelope import Envelope, Record, header, partition_for
 from spotkeeper_contracts import Refusal
-from spotkeeper_contracts.agents import AgentState, ShutDownAgent
+from spotkeeper_contracts.agents import AgentState, GetAgent, ShutDownAgent
 from spotkeeper_contracts.topics import AGENT_EVENTS, DEAD_LETTERS, REGISTRY_REQUESTS
 from tests.chassis.conftest import CLIENT, Bus, read
+from tests.chassis.counter import UNANSWERED
 
 NewKey = Callable[[], UUID]
 
@@ -86,6 +89,16 @@ async def test_a_question_leaves_no_trace(served: Bus, new_key: NewKey) -> None:
     await served.tell(key, "told")
     assert [await served.look(key, id=id), await served.look(key, id=id)] == [1, 1]
     assert await served.db.fetchval("select count(*) from inbox where id = $1", id) == 0
+
+
+async def test_a_question_that_is_never_answered_in_time_holds_its_lane_while_it_is_awaited(
+    served: Bus, new_key: NewKey
+) -> None:
+    key = new_key()
+    question = Envelope.of(GetAgent(agent_id=key, client_id=UNANSWERED), source="gateway")
+    nearly_given_up = clock.now() - timedelta(seconds=AWAITED_SECONDS - 1)
+    await served.producer.send(replace(question, time=nearly_given_up).to_record())
+    assert await served.tell(key, "behind it") == 1
 
 
 async def test_a_refusal_after_writing_undoes_what_was_written(

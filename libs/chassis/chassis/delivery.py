@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from chassis import clock
 from chassis.envelope import Envelope
 from chassis.inbox import fingerprint
 from spotkeeper_contracts import Request
 
 
-@dataclass(frozen=True, slots=True)
+AWAITED_SECONDS = 60.0
+"""No answer is awaited for longer: a caller's limit, and room for two hosts' clocks to differ."""
+
+
+@dataclass(frozen=True)
 class Delivery:
     """A message as it came, and where it lay."""
 
@@ -26,12 +32,22 @@ class Delivery:
         return not (isinstance(message, Request) and message.reads_only)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether somebody may still wait for the answer."""
+        return (clock.now() - self.envelope.time).total_seconds() < AWAITED_SECONDS
+
+    @cached_property
     def fingerprint(self) -> bytes:
-        """The digest of what is said, without the context that a repeat may differ in."""
+        """The digest of what is said, without the context that a repeat may differ in.
+
+        Nor does it count whether a request names a default: it has a new field's, read by a new
+        release, where its repeat from before the upgrade had none.
+        """
         message = self.envelope.message
-        if isinstance(message, Request) and message.context:
-            return fingerprint(message.model_dump_json(exclude=set(message.context)).encode())
-        return fingerprint(self.value)
+        if not isinstance(message, Request):
+            return fingerprint(self.value)
+        asked = message.model_dump_json(exclude=set(message.context), exclude_defaults=True)
+        return fingerprint(asked.encode())
 
 
 class Unopened:

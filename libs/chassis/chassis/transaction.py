@@ -145,7 +145,7 @@ class Work:
             for delivery in batch:
                 id = delivery.envelope.id
                 if not delivery.remembered:
-                    answer, _ = await self._handle(db, delivery)
+                    answer = await self._look(db, delivery)
                 elif id in fresh:
                     fresh.discard(id)
                     answer, records = await self._handle(db, delivery)
@@ -229,6 +229,17 @@ class Work:
         fresh = await self._inbox.claim(db, arrived, at=clock.now())
         repeats = arrived.keys() - fresh
         return fresh, await self._inbox.handled(db, list(repeats)) if repeats else {}
+
+    async def _look(self, db: Connection, delivery: Delivery) -> Message | None:
+        """The answer to a question that changes nothing, unless nobody waits for it any more.
+
+        So one that the database cannot answer in time holds its lane for a minute, not for ever.
+        """
+        if not delivery.is_awaited:
+            metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "late").inc()
+            return None
+        answer, _ = await self._handle(db, delivery)
+        return answer
 
     async def _handle(
         self, db: Connection, delivery: Delivery
