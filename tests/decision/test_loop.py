@@ -39,7 +39,14 @@ async def fleet(decided: Scene, size: int) -> list[OneAgent]:
 
 async def is_queued(agent: OneAgent, **fields: object) -> Command:
     """Let the switch of the loop be queued."""
-    told = {"priority": 25, "expires_at": clock.now().replace(year=2100), **fields}
+    told = {
+        "priority": 25,
+        "target_mode": "spot",
+        "target_pool": THERE,
+        "created_at": clock.now(),
+        "expires_at": clock.now().replace(year=2100),
+        **fields,
+    }
     command = example(
         Command,
         command_id=clock.new_id(),
@@ -141,6 +148,56 @@ async def test_a_switch_that_waits_is_taken_back_unless_it_is_decided_again(
     assert (withdrawn.unless_mode, withdrawn.unless_pool) == wanted
 
 
+async def test_a_switch_that_flees_risk_is_taken_back_too(agent: OneAgent) -> None:
+    await agent.opens("rebalance_recommendation")
+    await agent.decides()
+    await agent.acts()
+    command = await is_queued(agent, priority=50)
+    await agent.decides({THERE: 0.03, "us-east-1c-pool-1": 0.0080})
+    withdrawn, issued = await agent.acts()
+    assert isinstance(withdrawn, WithdrawSwitch)
+    assert withdrawn.command_id == command.command_id
+    assert isinstance(issued, IssueSwitch)
+    assert issued.target_pool == withdrawn.unless_pool == "us-east-1c-pool-1"
+
+
+@pytest.mark.parametrize(
+    ("pools", "target"),
+    [
+        ({}, (None, None)),
+        ({THERE: 0.0098, "us-east-1c-pool-1": 0.0050}, ("spot", "us-east-1c-pool-1")),
+    ],
+)
+async def test_a_switch_that_is_queued_after_it_was_decided_otherwise_is_taken_back(
+    agent: OneAgent, pools: dict[str, float], target: tuple[str | None, str | None]
+) -> None:
+    await agent.decides()
+    await agent.acts()
+    await agent.decides(pools)
+    await agent.acts()
+    command = await is_queued(agent)
+    [withdrawn] = agent.emitted(WithdrawSwitch)
+    assert withdrawn.command_id == command.command_id
+    assert (withdrawn.unless_mode, withdrawn.unless_pool) == target
+
+
+async def test_a_switch_that_is_queued_as_it_was_decided_stays(agent: OneAgent) -> None:
+    await agent.decides()
+    await agent.acts()
+    await is_queued(agent)
+    assert agent.emitted(WithdrawSwitch) == []
+
+
+async def test_a_switch_that_was_decided_long_before_it_is_queued_is_taken_back(
+    agent: OneAgent,
+) -> None:
+    await agent.decides()
+    await agent.acts()
+    later(minutes=6)
+    await is_queued(agent)
+    assert len(agent.emitted(WithdrawSwitch)) == 1
+
+
 async def test_a_decision_without_an_engine_takes_nothing_back(
     agent: OneAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +216,9 @@ async def test_an_instance_that_the_agent_left_moves_nobody(agent: OneAgent) -> 
     await agent.decides()
     await agent.switches(THERE, az="us-east-1b")
     stay = await evidence.open_stay(agent.scene.db, agent.id, agent.state.client_id)
+    await agent.decides({"us-east-1c-pool-1": 0.0080})
+    await agent.acts()
+    await is_queued(agent, target_pool="us-east-1c-pool-1")
     answer = await agent.decides(
         {THERE: 0.0120, "us-east-1c-pool-1": 0.0050},
         instance_id=former,
@@ -166,7 +226,7 @@ async def test_an_instance_that_the_agent_left_moves_nobody(agent: OneAgent) -> 
         uptime_hours=9,
     )
     assert (answer.recommendation, answer.target_pool) == ("switch", "us-east-1c-pool-1")
-    assert switches_of(await agent.acts()) == []
+    assert await agent.acts() == []
     gates = {gate.name: gate.passed for gate in (await agent.explained()).gates}
     assert not gates["not_from_a_former_instance"]
     assert await evidence.open_stay(agent.scene.db, agent.id, agent.state.client_id) == stay

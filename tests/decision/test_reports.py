@@ -62,8 +62,8 @@ async def test_a_switch_has_brought_what_was_metered_last(decided: Scene) -> Non
         await decided.handle(example(SavingsMetered, at=clock.now(), **told))
 
     await metered(0, 1.0, 0.5)
+    await metered(0, 9.5, 7.0)
     await metered(0, 9.0, 0.19)
-    await metered(0, 8.0, 7.0)
     await metered(1, 1.0, -0.09)
     assert (await report_of(decided)).realised_savings_per_hour == pytest.approx(0.01)
 

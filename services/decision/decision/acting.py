@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from decision.rules import Decision
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.decisions import GateVerdict, Recommendation
+from spotkeeper_contracts.values import PurchaseMode
+
+IS_PRESENT = "not_from_a_former_instance"
 
 
 def gates_of(
@@ -18,12 +21,30 @@ def gates_of(
         "decision_engine_active": config.decision_engine_active,
         "not_emergency_rebalance_only": not config.emergency_rebalance_only,
         "no_termination_notice": not in_emergency,
-        "not_from_a_former_instance": not from_former,
+        IS_PRESENT: not from_former,
     }
     return [
         GateVerdict(name=name, value=float(yes), limit=1.0, passed=yes)
         for name, yes in answers.items()
     ]
+
+
+def speaks_for_the_agent(gates: Sequence[GateVerdict]) -> bool:
+    """Whether a decision was asked for by the instance that the agent runs on."""
+    return all(gate.passed for gate in gates if gate.name == IS_PRESENT)
+
+
+def target_of(
+    recommendation: Recommendation, target_pool: str | None
+) -> tuple[PurchaseMode | None, str | None]:
+    """The mode and the pool that a decision sends the agent to; neither if it stays."""
+    match recommendation:
+        case Recommendation.STAY:
+            return None, None
+        case Recommendation.SWITCH_TO_ONDEMAND:
+            return PurchaseMode.ONDEMAND, None
+        case _:
+            return PurchaseMode.SPOT, target_pool
 
 
 def will_auto_execute(recommendation: Recommendation, gates: Sequence[GateVerdict]) -> bool:

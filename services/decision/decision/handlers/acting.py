@@ -8,7 +8,7 @@ from chassis.transaction import Tx
 from decision import acting, metrics
 from decision.handlers.found import Known, known_agent
 from decision.records import DEGRADED
-from decision.store import contexts
+from decision.store import contexts, decisions
 from spotkeeper_contracts.commands import (
     CommandFinished,
     CommandQueued,
@@ -17,8 +17,9 @@ from spotkeeper_contracts.commands import (
     Trigger,
     WithdrawSwitch,
 )
-from spotkeeper_contracts.decisions import DecisionMade, Recommendation
+from spotkeeper_contracts.decisions import DecisionMade
 from spotkeeper_contracts.switches import IssueSwitch
+from spotkeeper_contracts.values import PurchaseMode
 
 log = get_logger()
 REASON_LENGTH = 255
@@ -29,16 +30,18 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
 
     A switch that an earlier decision asked for is taken back if nobody has fetched it and this one
     wants another, or none; the next decision asks anew. One that was fetched is left to the agent.
+    What an instance was told that the agent has left says nothing of what the agent shall do.
     """
-    too_old = tx.now - event.at > timedelta(seconds=tx.settings.decision_fresh_seconds)
-    if too_old or event.outcome == DEGRADED:
+    too_old = tx.now - event.at > _freshness(tx)
+    if too_old or event.outcome == DEGRADED or not acting.speaks_for_the_agent(event.gates):
         return
     agent = await known_agent(event.agent_id, event.client_id, tx)
     if agent is None or agent.state.deleted or agent.row is None:
         return
     tx.act_alone()
     if agent.row["open_command_id"] is not None:
-        tx.emit(_withdrawal(event, agent, agent.row["open_command_id"]))
+        target = acting.target_of(event.recommendation, event.target_pool)
+        tx.emit(_withdrawal(agent, agent.row["open_command_id"], unless=target))
     if not event.will_auto_execute:
         return
     is_open = agent.row["open_until"] is not None and agent.row["open_until"] > tx.now
@@ -70,32 +73,53 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
     )
 
 
-def _withdrawal(event: DecisionMade, agent: Known, command_id: UUID) -> WithdrawSwitch:
-    """Taking back what the agent's queue has of the loop, unless it is what was decided now."""
-    stays = event.recommendation is Recommendation.STAY
+async def command_queued(event: CommandQueued, tx: Tx) -> None:
+    """A switch of the loop is open until its command has ended, if it is wanted by now.
+
+    Between the decision that asked for it and this, there may be another that it came too late for.
+    One that flees risk is not counted as open among those that save money.
+    """
+    command = event.command
+    is_switch = command.command_type is CommandType.SWITCH
+    if not is_switch or command.parameters.trigger is not Trigger.AUTOMATIC:
+        return
+    agent = await known_agent(event.agent_id, event.client_id, tx)
+    if agent is None:
+        return
+    saves_money = command.priority < Priority.URGENT
+    await contexts.change(
+        tx.db,
+        agent.id,
+        open_command_id=command.command_id,
+        open_until=command.expires_at if saves_money else None,
+    )
+    since = min(tx.now, command.created_at) - _freshness(tx)
+    wanted = await decisions.last_for_the_agent(tx.db, agent.id, agent.client_id, since=since)
+    target = (None, None)
+    if wanted is not None:
+        target = acting.target_of(wanted.recommendation, wanted.target_pool)
+    if target != (command.target_mode, command.target_pool):
+        tx.act_alone()
+        tx.emit(_withdrawal(agent, command.command_id, unless=target))
+
+
+def _withdrawal(
+    agent: Known, command_id: UUID, *, unless: tuple[PurchaseMode | None, str | None]
+) -> WithdrawSwitch:
+    """Taking back what the agent's queue has of the loop, unless it is what is wanted now."""
+    mode, pool_id = unless
     return WithdrawSwitch(
         agent_id=agent.id,
         client_id=agent.client_id,
         agent=agent.state,
         command_id=command_id,
-        unless_mode=None if stays else event.target_mode,
-        unless_pool=None if stays else event.target_pool,
+        unless_mode=mode,
+        unless_pool=pool_id,
     )
 
 
-async def command_queued(event: CommandQueued, tx: Tx) -> None:
-    """A switch of the loop that saves money is open until its command has ended."""
-    command = event.command
-    is_switch = command.command_type is CommandType.SWITCH
-    if not is_switch or command.parameters.trigger is not Trigger.AUTOMATIC:
-        return
-    if command.priority >= Priority.URGENT:
-        return
-    agent = await known_agent(event.agent_id, event.client_id, tx)
-    if agent is not None:
-        await contexts.change(
-            tx.db, agent.id, open_command_id=command.command_id, open_until=command.expires_at
-        )
+def _freshness(tx: Tx) -> timedelta:
+    return timedelta(seconds=tx.settings.decision_fresh_seconds)
 
 
 async def command_finished(event: CommandFinished, tx: Tx) -> None:

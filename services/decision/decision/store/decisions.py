@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.pages import Position
 from chassis.query import BEFORE, LIMIT, SINCE, Connection, Query, behind, given, given_all, named
+from decision import acting
 from decision.store.rows import AGENT, Row, of_agent
 from decision.tables import agent_contexts as contexts
 from decision.tables import agent_decision_history as history
@@ -42,6 +43,18 @@ _PAGE = Query(
 _LAST_OF_ENGINE = Query(
     select(history)
     .where(of_agent(history), history.c.outcome.is_(None), history.c.decided_at > SINCE)
+    .order_by(*_newest_first)
+    .limit(1)
+)
+_former = [{"name": acting.IS_PRESENT, "passed": False}]
+_LAST_FOR_THE_AGENT = Query(
+    select(history)
+    .where(
+        of_agent(history),
+        history.c.outcome.is_(None),
+        history.c.decided_at > SINCE,
+        ~history.c.detail["gates"].contains(_former),
+    )
     .order_by(*_newest_first)
     .limit(1)
 )
@@ -122,6 +135,14 @@ async def last_of_engine(
 ) -> DecisionDetail | None:
     """The agent's last decision that the engine made, unless it is older than that."""
     row = await _LAST_OF_ENGINE.row(db, agent_id=agent_id, client_id=client_id, since=since)
+    return None if row is None else detail_of(row)
+
+
+async def last_for_the_agent(
+    db: Connection, agent_id: UUID, client_id: UUID, *, since: datetime
+) -> DecisionDetail | None:
+    """As `last_of_engine`, but for what instances were told that the agent had left."""
+    row = await _LAST_FOR_THE_AGENT.row(db, agent_id=agent_id, client_id=client_id, since=since)
     return None if row is None else detail_of(row)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Uuid, bindparam, case, func, select, update
+from sqlalchemy import Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.query import AT, SINCE, Connection, Query, given, given_all, named
@@ -23,11 +23,7 @@ _SAVE = Query(
 )
 _METER = Query(
     update(switch_outcomes)
-    .where(
-        switch_outcomes.c.switch_id == bindparam("of_switch", type_=Uuid),
-        func.coalesce(switch_outcomes.c.metered_hours, 0.0)
-        <= bindparam("new_metered_hours", type_=Float),
-    )
+    .where(switch_outcomes.c.switch_id == bindparam("of_switch", type_=Uuid))
     .values(given(switch_outcomes, "realised_savings", "metered_hours"))
 )
 _is_planned = switch_outcomes.c.kind == Move.PLANNED.value
@@ -47,7 +43,10 @@ async def save(db: Connection, **columns: Any) -> bool:
 
 
 async def meter(db: Connection, switch_id: UUID, *, realised_savings: float, hours: float) -> None:
-    """Keep what a switch has brought in USD so far, and for how many hours."""
+    """Keep what a switch has brought in USD, and for how many hours, by what is told last.
+
+    That may be less than before: where it ended is sometimes heard of after it was metered.
+    """
     told = {"realised_savings": realised_savings, "metered_hours": hours}
     await _METER.run(db, of_switch=switch_id, **named(told))
 
