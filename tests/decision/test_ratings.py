@@ -12,6 +12,7 @@ from decision.features import HISTORY_HOURS, price_history
 from decision.handlers.sweeping import PRICES_BACK
 from decision.store.histories import prices_of
 from decision.store.pools import Told, keep_prices
+from spotkeeper_contracts.pools import PoolState
 from tests.decision.fleet import GROUP, HERE, ONDEMAND, THERE, OneAgent
 
 HOUR = timedelta(hours=1)
@@ -83,3 +84,36 @@ async def test_prices_before_the_one_in_force_are_not_read(agent: OneAgent) -> N
     assert row["pool_id"] == THERE
     assert [round((now - moment) / HOUR) for moment in row["moments"]] == list(range(170, 0, -5))
     assert now - row["first_at"] == 700 * HOUR
+
+
+async def test_of_a_report_of_several_moments_each_price_is_told(agent: OneAgent) -> None:
+    now = clock.now()
+    history = {3.0: 0.0110, 2.0: 0.0140, 1.0: 0.0120}
+    await tells(agent, THERE, history, now)
+    assert await told(agent) == [0.0110, 0.0140, 0.0120]
+    await tells(agent, THERE, {2.5: 0.5, 0.5: 0.0150, 0.25: 0.0160}, now)
+    assert await told(agent) == [0.0150, 0.0160], "what lies before what was told is late"
+    assert await told(agent) == []
+
+
+async def test_the_zone_of_a_pool_is_learned_from_whoever_names_it(agent: OneAgent) -> None:
+    await agent.decides({"blue": 0.0098})
+    await agent.scene.sweep()
+    assert "blue" not in {state.pool_id for state in agent.emitted(PoolState)}
+    await agent.reports({"blue": 0.0097})
+    await agent.scene.sweep()
+    states = [state for state in agent.emitted(PoolState) if state.pool_id == "blue"]
+    assert (states[-1].az, states[-1].price_usd_per_hour) == ("us-east-1b", 0.0097)
+
+
+async def test_the_pool_that_an_agent_runs_in_lies_in_its_zone(agent: OneAgent) -> None:
+    await agent.changes(current_pool_id="red", az="us-east-1c", instance_id="i-red")
+    assert (await kept(agent, "red"))["az"] == "us-east-1c"
+
+
+async def told(agent: OneAgent) -> list[float | None]:
+    """The prices of a pool that a sweep tells of, in their order."""
+    await agent.scene.sweep()
+    states = [state for state in agent.emitted(PoolState) if state.pool_id == THERE]
+    assert [state.as_of for state in states] == sorted(state.as_of for state in states)
+    return [state.price_usd_per_hour for state in states]

@@ -9,7 +9,6 @@ from chassis.envelope import Envelope
 from chassis.inbox import fingerprint
 from spotkeeper_contracts import Request
 
-
 AWAITED_SECONDS = 60.0
 """No answer is awaited for longer: a caller's limit, and room for two hosts' clocks to differ."""
 

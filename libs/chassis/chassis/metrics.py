@@ -9,7 +9,7 @@ LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 MESSAGES_HANDLED = Counter(
     "spotkeeper_messages_handled_total",
-    "Messages taken from the bus, by type and outcome (done, refused, repeat, late, skipped, dead).",
+    "Messages from the bus, by type and outcome (done, refused, repeat, late, skipped, dead).",
     ["type", "outcome"],
 )
 BATCH_SECONDS = Histogram(

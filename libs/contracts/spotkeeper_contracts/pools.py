@@ -20,6 +20,7 @@ class PoolState(Message, topic=POOL_STATE):
     """A pool's latest price, and its risk of an interruption within an hour.
 
     Pools are named, and rated, by the fleet of one client: zones have other names for others.
+    Prices that were told at once for several moments come one by one, the oldest first.
     """
 
     pool_id: PoolId

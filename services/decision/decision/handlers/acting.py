@@ -17,7 +17,7 @@ from spotkeeper_contracts.commands import (
     Trigger,
     WithdrawSwitch,
 )
-from spotkeeper_contracts.decisions import DecisionMade
+from spotkeeper_contracts.decisions import DecisionMade, Recommendation
 from spotkeeper_contracts.switches import IssueSwitch
 from spotkeeper_contracts.values import PurchaseMode
 
@@ -95,9 +95,8 @@ async def command_queued(event: CommandQueued, tx: Tx) -> None:
     )
     since = min(tx.now, command.created_at) - _freshness(tx)
     wanted = await decisions.last_for_the_agent(tx.db, agent.id, agent.client_id, since=since)
-    target = (None, None)
-    if wanted is not None:
-        target = acting.target_of(wanted.recommendation, wanted.target_pool)
+    recommendation = wanted.recommendation if wanted else Recommendation.STAY
+    target = acting.target_of(recommendation, wanted.target_pool if wanted else None)
     if target != (command.target_mode, command.target_pool):
         tx.act_alone()
         tx.emit(_withdrawal(agent, command.command_id, unless=target))

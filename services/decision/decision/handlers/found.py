@@ -88,9 +88,12 @@ class Known:
         return max(0.0, (now - since) / timedelta(hours=1))
 
     def place_of(self, pool_id: str) -> Place:
-        """Where a pool lies that the agent speaks of."""
+        """Where a pool lies that the agent speaks of; its own lies in its own zone."""
         state = self.state
-        return place_of(pool_id, instance_type=state.instance_type, region=state.region)
+        place = place_of(pool_id, instance_type=state.instance_type, region=state.region)
+        if place.az is None and pool_id == state.current_pool_id:
+            return place._replace(az=state.az)
+        return place
 
     def _happened(self, what: str, holds: timedelta, now: datetime) -> bool:
         if self.row is None or self.row[f"{what}_at"] is None:

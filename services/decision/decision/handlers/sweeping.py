@@ -23,6 +23,8 @@ POOLS_AT_ONCE = 50
 PRICES_AT_ONCE = 2_000
 PRICES_BACK = timedelta(hours=HISTORY_HOURS + 1)
 """An hour more than volatility looks back, which no rounding of hours can miss."""
+STEPS_AT_ONCE = 200
+"""So many prices a report may bring of one pool, each for its moment."""
 ROWS_AT_ONCE = 1_000
 FORGET_SECONDS = 60.0
 RISK_STEP = 0.05
@@ -98,22 +100,35 @@ def _rated(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> Row:
     priced = _priced(pool, history, tx.now) if history else {}
     rated = {**pool, **priced, "risk_1h": risk, "due_at": _next_rating(tx)}
     if _is_news(pool, rated):
+        for moment, price in _not_told(pool, history):
+            tx.emit(_state({**rated, "price_usd_per_hour": price, "priced_at": moment}, tx))
         rated["told_at"] = tx.now
-        tx.emit(
-            PoolState(
-                pool_id=pool["pool_id"],
-                client_id=pool["client_id"],
-                revision=_revision(tx.now),
-                instance_type=pool["instance_type"],
-                region=pool["region"],
-                az=pool["az"],
-                price_usd_per_hour=rated["price_usd_per_hour"],
-                ondemand_usd_per_hour=rated["ondemand_usd_per_hour"],
-                risk_1h=min(max(risk or 0.0, 0.0), 1.0),
-                as_of=rated["priced_at"] or tx.now,
-            )
-        )
+        tx.emit(_state(rated, tx))
     return rated
+
+
+def _not_told(pool: Row, history: Row | None) -> list[tuple[datetime, float]]:
+    """The prices before the last one that nobody was told of: each was in force for a while."""
+    if history is None:
+        return []
+    told_until = pool["priced_at"] if pool["told_at"] else None
+    steps = list(zip(history["moments"], history["prices"], strict=True))[:-1][-STEPS_AT_ONCE:]
+    return [step for step in steps if told_until is None or step[0] > told_until]
+
+
+def _state(rated: Row, tx: Tx) -> PoolState:
+    return PoolState(
+        pool_id=rated["pool_id"],
+        client_id=rated["client_id"],
+        revision=_revision(tx.now),
+        instance_type=rated["instance_type"],
+        region=rated["region"],
+        az=rated["az"],
+        price_usd_per_hour=rated["price_usd_per_hour"],
+        ondemand_usd_per_hour=rated["ondemand_usd_per_hour"],
+        risk_1h=min(max(rated["risk_1h"] or 0.0, 0.0), 1.0),
+        as_of=rated["priced_at"] or tx.now,
+    )
 
 
 def _next_rating(tx: Tx) -> datetime:

@@ -55,13 +55,16 @@ _new = (
     .table_valued("pool_id", "pool_group", "partition", "instance_type", "region", "az", name="new")
     .render_derived()
 )
+_adding = insert(pools).from_select(
+    ["client_id", *_new.c.keys(), "due_at"],
+    select(CLIENT, *_new.c, AT),
+)
 _ADD = Query(
-    insert(pools)
-    .from_select(
-        ["client_id", *_new.c.keys(), "due_at"],
-        select(CLIENT, *_new.c, AT),
+    _adding.on_conflict_do_update(
+        index_elements=list(pools.primary_key),
+        set_={"az": _adding.excluded.az, "due_at": _adding.excluded.due_at},
+        where=pools.c.az.is_(None) & _adding.excluded.az.is_not(None),
     )
-    .on_conflict_do_nothing()
 )
 _told = (
     func.unnest(
@@ -182,7 +185,7 @@ _RATE = Query(
 
 
 async def add(db: Connection, client_id: UUID, found: dict[str, Place], *, at: datetime) -> None:
-    """Make pools known, by id; one that is known already stays as it is."""
+    """Make pools known, by id; of one that is known already only the zone may be learned."""
     if not found:
         return
     ids = sorted(found)  # Two who add the same wait for each other instead of locking up.
