@@ -65,7 +65,7 @@ def test_every_operation_under_api_tells_its_errors(
     [
         ("get", "/config", {"ETag", "X-Config-Version", "X-Outcome"}),
         ("patch", "/config", {"ETag", "X-Config-Version"}),
-        ("post", "/heartbeat", {"ETag", "X-Config-Version", "X-Outcome"}),
+        ("post", "/heartbeat", {"X-Config-Version", "X-Outcome"}),
         ("get", "/statistics", {"X-As-Of", "X-Outcome"}),
         ("get", "/events", {"X-Next-Cursor", "X-Outcome"}),
         ("post", "/decide", {"X-Outcome"}),
@@ -75,6 +75,21 @@ def test_a_success_tells_of_its_headers(method: str, path: str, told: set[str]) 
     operation = DOCUMENT["paths"][f"/api/agents/{{agent_id}}{path}"][method]
     headers = set(operation["responses"]["200"]["headers"])
     assert headers == told | {"X-Request-ID", "X-Agent-Epoch"}
+
+
+@pytest.mark.parametrize("path", ["/config", "/replica-config"])
+def test_what_is_not_modified_tells_of_its_headers_too(path: str) -> None:
+    responses = DOCUMENT["paths"][f"/api/agents/{{agent_id}}{path}"]["get"]["responses"]
+    assert responses["304"]["headers"].keys() == responses["200"]["headers"].keys()
+
+
+@EACH
+def test_every_post_under_a_key_may_be_a_misuse_of_it(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    if path.startswith("/api") and method == "post":
+        told = operation["responses"]["409"]["content"]["application/json"]
+        assert "IDEMPOTENCY_MISMATCH" in str(told)
 
 
 @EACH

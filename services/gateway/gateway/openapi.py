@@ -86,7 +86,7 @@ def problems_of(route: APIRoute, audience: Audience, *, fenced: bool) -> list[Pr
         problems += [errors.AGENT_NOT_FOUND, errors.AGENT_DELETED, errors.VALIDATION_FAILED]
         if fenced and "GET" not in methods:
             problems.append(errors.NOT_PRIMARY)
-    if "POST" in methods and not route.path.endswith("/heartbeat"):
+    if "POST" in methods:
         problems.append(errors.IDEMPOTENCY_MISMATCH)
     if route.body_field is not None:
         problems += [errors.VALIDATION_FAILED, errors.NOT_JSON]
@@ -146,6 +146,8 @@ def _response(status: int, problems: list[Problem]) -> dict[str, Any]:
     }
     if status in _RETRIABLE:
         response["headers"] = {"Retry-After": _header("Seconds to wait before a repeat.", "1")}
+    if status == 401:
+        response["headers"] = {"WWW-Authenticate": _header("How to name a token.", "Bearer")}
     return response
 
 

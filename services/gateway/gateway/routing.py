@@ -67,8 +67,10 @@ class ContractRoute(APIRoute):
             **self.responses,
         }
         tells: Sequence[str] = endpoint.__dict__["tells"]
-        success = self.responses.setdefault(self.status_code or 200, {})
-        success["headers"] = headers_of_success(self, tells, fenced=self.fenced)
+        self.responses.setdefault(self.status_code or 200, {})
+        for status, response in self.responses.items():
+            if int(status) < 400:
+                response["headers"] = headers_of_success(self, tells, fenced=self.fenced)
 
     # FastAPI types a coroutine; an awaitable does.
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]

@@ -9,7 +9,6 @@ from chassis.asking import NoAnswer
 from chassis.producer import BusUnavailable
 from gateway.auth import AGENTS
 from gateway.calls import Asking, AskOnce, NamedInstance, OwnAgent, Running
-from gateway.headers import OF_CONFIG
 from gateway.heartbeats import HeartbeatBody
 from gateway.routing import open_to, router
 from gateway.values import with_example
@@ -36,7 +35,7 @@ class HeartbeatAnswer(BaseModel):
     operation_id="heartbeat",
     response_model=HeartbeatAnswer,
 )
-@open_to(AGENTS, fenced=False, tells=(*OF_CONFIG, "X-Outcome"))
+@open_to(AGENTS, fenced=False, tells=("X-Config-Version", "X-Outcome"))
 async def heartbeat(
     body: HeartbeatBody,
     agent: OwnAgent,
