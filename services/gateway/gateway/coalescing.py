@@ -35,6 +35,7 @@ class _Batch:
         """Tell everyone who waits, each by itself: what one makes of it is no matter of others."""
         if self.giving_up is not None:
             self.giving_up.cancel()
+            self.giving_up = None
         call_soon = asyncio.get_running_loop().call_soon
         for tell in self.waiting:
             call_soon(tell, acknowledged)
@@ -115,13 +116,14 @@ class Coalescer:
             await asyncio.wait(flushing, timeout=self._acknowledge_seconds)
 
     def _open_batch(self, partition: _Partition) -> _Batch:
-        """The batch that the next beat joins; its first beat settles when it is given up."""
+        """The batch that the next beat joins; the first who waits settles when it is given up."""
         batches = partition.batches
         if not batches or len(batches[-1].beats) >= self._beats_per_record:
-            batch = _Batch()
+            batches.append(_Batch())
+        batch = batches[-1]
+        if batch.giving_up is None:  # It is new, a tick, or was given up and not sent yet.
             batch.giving_up = self._loop.call_later(self._acknowledge_seconds, batch.settle, False)
-            batches.append(batch)
-        return batches[-1]
+        return batch
 
     def _takes(self, partition: _Partition) -> bool:
         """Whether the broker is there and does not keep a record of this partition waiting."""
