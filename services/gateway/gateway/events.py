@@ -129,11 +129,12 @@ class EventStream:
             yield _id_line(listener.heard if since is None else since)
             if since is not None:
                 async with self._catching_up:
-                    past, complete = await self._past(client, since, until=listener.heard)
+                    past, reached = await self._past(client, since, until=listener.heard)
                 for event in past:
                     since[event.partition] = event.offset + 1
                     yield event.lines + _id_line(since)
-                if not complete:
+                if reached is not None:  # Whoever comes back goes on behind what was read for it.
+                    yield _id_line(reached)
                     return
             async for lines in self._live(listener, still_valid):
                 yield lines
@@ -178,16 +179,18 @@ class EventStream:
 
     async def _past(
         self, client: str, since: Positions, *, until: Positions
-    ) -> tuple[list[_Event], bool]:
-        """What the client missed, in the order of each partition, and whether that is all."""
+    ) -> tuple[list[_Event], Positions | None]:
+        """What the client missed, in the order of each partition; if not all, how far it goes."""
         past: list[_Event] = []
         enough = asyncio.Event()
+        reached: Positions = {}
 
         def take(envelope: Envelope, partition: TopicPartition, offset: int) -> None:
             if offset >= until[partition] or enough.is_set():
                 return
             past.append(_event(envelope, partition, offset))
             if len(past) >= self.settings.stream_queue_events:
+                reached.update(tail.positions)
                 enough.set()
 
         bus = self.settings.kafka_bootstrap_servers
@@ -209,7 +212,10 @@ class EventStream:
             for wait in waits:
                 wait.cancel()
             await tail.stop()
-        return past, bool(done) and not enough.is_set()
+        if done and not enough.is_set():
+            return past, None
+        behind = reached or tail.positions
+        return past, {p: max(since[p], min(behind[p], until[p])) for p in since}
 
     def _take(self, envelope: Envelope, partition: TopicPartition, offset: int) -> None:
         listeners = self._listeners.get(envelope.client_id or "")
