@@ -10,6 +10,9 @@ import httpx
 from spotkeeper.embedded.errors import StackError
 
 PAGE = 500
+WITHIN_SECONDS = 15.0
+"""Longer than a gateway waits for an owner, whose answer tells what became of a change."""
+
 _TOKEN = re.compile(r"[\x21-\x7E]+")
 
 
@@ -22,7 +25,9 @@ async def connected(gateway: str, token: str) -> AsyncIterator[httpx.AsyncClient
         raise StackError("A token consists of visible ASCII characters.")
     headers = {"Authorization": f"Bearer {token}"}
     try:
-        async with httpx.AsyncClient(base_url=gateway, headers=headers) as http:
+        async with httpx.AsyncClient(
+            base_url=gateway, headers=headers, timeout=WITHIN_SECONDS
+        ) as http:
             yield http
     except httpx.HTTPStatusError as error:
         raise StackError(f"The gateway {_told(error.response)}.") from error

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import structlog
 
+from gateway.settings import GatewaySettings
 from spotkeeper import deadletters
 from spotkeeper.client import connected
 from spotkeeper.main import app
@@ -105,3 +106,8 @@ def test_what_cannot_be_published_is_told_before_the_gateway_is_asked(
     with pytest.raises(SystemExit) as ended:
         app([*words, "--gateway", "http://127.0.0.1:1"])
     assert sentence in str(ended.value.code)
+
+
+async def test_the_gateway_may_wait_as_long_as_it_does_for_an_owner() -> None:
+    async with connected("http://127.0.0.1:1", "any") as http:
+        assert (http.timeout.read or 0) > GatewaySettings().ask_timeout_seconds
