@@ -7,9 +7,10 @@ from chassis.transaction import Tx
 from registry import rules
 from registry.handlers.telling import config_changed, note, publish_state
 from registry.rules import Outcome
-from registry.store import configs, instances, moves
+from registry.store import clients, configs, instances, moves
 from registry.store import registration as store
 from registry.store.states import Row, config_of
+from spotkeeper_contracts import Refused
 from spotkeeper_contracts.agents import (
     AgentPromoted,
     AgentRegistered,
@@ -27,9 +28,17 @@ from spotkeeper_contracts.values import AgentStatus, InstanceStatus, canonical_p
 async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
     """Make an agent known, or settle what the registration of a known one means."""
     agent = await _known(request, tx)
+    if agent is None or agent["deleted_at"] is not None:
+        await _refuse_for_a_deleted_client(request, tx)
     if agent is None:
         return await _register(request, tx)
     return await _settle(request, agent, tx)
+
+
+async def _refuse_for_a_deleted_client(request: RegisterAgent, tx: Tx) -> None:
+    """Of an agent that comes to life, its client's deletion knows, or it knows of the deletion."""
+    if await clients.is_deleted(tx.db, request.client_id):
+        raise Refused("TOKEN_REVOKED", "The token was revoked", 401)
 
 
 async def _settle(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:

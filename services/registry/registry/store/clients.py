@@ -30,6 +30,11 @@ _INSERT = Query(
 _LOCK = Query(
     select(clients).where(clients.c.id == _client, clients.c.deleted_at.is_(None)).with_for_update()
 )
+_KEEP = Query(
+    select(clients.c.deleted_at)
+    .where(clients.c.id == _client)
+    .with_for_update(read=True, key_share=True)
+)
 _FIND = Query(select(clients).where(clients.c.id == _client))
 _TOUCH = Query(
     update(clients)
@@ -102,6 +107,11 @@ async def insert_client(
 async def client_for_update(db: Connection, client_id: UUID) -> Row | None:
     """The client, locked; None if it is unknown or deleted."""
     return await _LOCK.row(db, client_id=client_id)
+
+
+async def is_deleted(db: Connection, client_id: UUID) -> bool:
+    """Whether the client is deleted; if not, nobody deletes it until the transaction ends."""
+    return await _KEEP.value(db, client_id=client_id) is not None
 
 
 async def state(db: Connection, client_id: UUID) -> ClientState:
