@@ -11,9 +11,15 @@ import pytest
 from spotkeeper_contracts import MESSAGES, TOPICS, Kind, Message, Reply, Request, Topic, Value
 from spotkeeper_contracts.examples import BY_CLASS, BY_NAME, example, example_beat
 from spotkeeper_contracts.pools import PoolState
-from spotkeeper_contracts.presence import Beat, decode_beats, encode_beats
+from spotkeeper_contracts.presence import (
+    HEARTBEATS_TYPE,
+    Beat,
+    FirstBeat,
+    decode_beats,
+    encode_beats,
+)
 from spotkeeper_contracts.records import RecordType, record_types
-from spotkeeper_contracts.topics import GATEWAY_REPLIES
+from spotkeeper_contracts.topics import AGENT_HEARTBEATS, GATEWAY_REPLIES
 
 SERVICES = {"gateway", "registry", "heartbeat", "decision", "commands"}
 PEOPLE = {"downstream", "operators"}
@@ -46,7 +52,7 @@ def test_a_topic_has_one_owner(topic: Topic) -> None:
     if topic.kind is Kind.REQUESTS:
         assert topic.name == f"{next(iter(topic.read_by))}-requests"
         assert len(topic.read_by) == 1
-    elif topic.kind in (Kind.STATE, Kind.EVENTS, Kind.HEARTBEATS):
+    elif topic.kind in (Kind.STATE, Kind.EVENTS):
         assert len(topic.written_by) == 1
 
 
@@ -93,6 +99,15 @@ def test_an_example_survives_the_wire(message: type[Message]) -> None:
 def test_a_beat_survives_the_wire() -> None:
     beats = [example_beat(), example_beat(instance_id=None)]
     assert decode_beats(encode_beats(beats)) == beats
+
+
+def test_a_first_beat_is_a_beat_on_the_wire() -> None:
+    beat = example(FirstBeat, current_pool_id=None)
+    (read,) = decode_beats(beat.to_bytes())
+    assert (read.agent_id, read.client_id) == (str(beat.agent_id), str(beat.client_id))
+    assert (read.status, read.instance_id) == ("online", beat.instance_id)
+    assert (read.current_mode, read.current_pool_id) == (beat.current_mode, None)
+    assert (FirstBeat.type, FirstBeat.topic) == (HEARTBEATS_TYPE, AGENT_HEARTBEATS)
 
 
 @values

@@ -19,9 +19,10 @@ from spotkeeper_contracts.presence import (
     AgentCameOnline,
     AgentReportedChange,
     AgentWentOffline,
+    FirstBeat,
 )
 from spotkeeper_contracts.switches import ReportSwitch, SwitchReport
-from spotkeeper_contracts.values import AgentStatus
+from spotkeeper_contracts.values import AgentStatus, PurchaseMode
 from tests.registry.fleet import OneAgent, instance
 
 FIRST = "i-first"
@@ -59,6 +60,22 @@ async def miss(agent: OneAgent, at: datetime, **told: Any) -> None:
     heard = at - timedelta(seconds=120.4)
     await agent.registry.handle(
         example(AgentWentOffline, **{**about, "last_heartbeat_at": heard, **told})
+    )
+
+
+@pytest.mark.parametrize("instance_id", [FIRST, "i-second"])
+@pytest.mark.parametrize(("mode", "pool"), [("spot", "t3.medium.us-east-1a"), ("ondemand", None)])
+async def test_a_registration_brings_a_beat_along_so_that_the_agent_is_missed(
+    agent: OneAgent, instance_id: str, mode: PurchaseMode, pool: str | None
+) -> None:
+    await agent.registration(instance_id, mode=mode, agent_version="4.1.0")
+    assert agent.registry.emitted[-1] == FirstBeat(
+        agent_id=agent.id,
+        client_id=agent.client_id,
+        instance_id=instance_id,
+        current_mode=mode,
+        current_pool_id=pool,
+        agent_version="4.1.0",
     )
 
 

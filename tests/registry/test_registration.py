@@ -22,6 +22,7 @@ from spotkeeper_contracts.agents import (
 from spotkeeper_contracts.configs import AgentConfig, AgentConfigChanged
 from spotkeeper_contracts.ids import agent_id
 from spotkeeper_contracts.instances import InstanceTerminated, TerminationReason
+from spotkeeper_contracts.presence import FirstBeat
 from spotkeeper_contracts.values import AgentStatus, InstanceStatus
 from tests.registry.fleet import CLIENT, OneAgent
 
@@ -69,8 +70,8 @@ async def test_a_new_agent_gets_the_default_config_and_lives_on_the_instance_tha
     answer = await agent.registration(FIRST, agent_version="4.0.0")
     assert (answer.agent_id, answer.client_id) == (agent.id, CLIENT)
     assert (answer.outcome, answer.epoch, answer.config) == ("registered", 1, AgentConfig())
-    assert agent.emitted == [AgentRegistered, AgentState]
-    registered, state = registry.emitted
+    assert agent.emitted == [AgentRegistered, AgentState, FirstBeat]
+    registered, state, _ = registry.emitted
     assert isinstance(registered, AgentRegistered)
     assert (registered.epoch, registered.revived, registered.at) == (1, False, registry.tx.now)
     assert state == await agent.state()
@@ -102,7 +103,7 @@ async def test_a_repeat_updates_what_is_known_and_tells_nobody_twice(agent: OneA
     before = await agent.state()
     answer = await agent.registration(FIRST, agent_version="4.1.0", az="us-east-1f")
     assert (answer.outcome, answer.epoch) == ("updated", before.epoch)
-    assert agent.emitted == [AgentUpdated, AgentState]
+    assert agent.emitted == [AgentUpdated, AgentState, FirstBeat]
     told = {
         "az": "us-east-1f",
         "current_pool_id": "t3.medium.us-east-1f",
@@ -131,7 +132,7 @@ async def test_an_agent_that_said_goodbye_is_online_again_when_it_registers(
 async def test_another_instance_takes_over_and_fences_the_former(agent: OneAgent) -> None:
     answer = await agent.registration(SECOND)
     assert (answer.outcome, answer.epoch) == ("promoted", 2)
-    assert agent.emitted == [AgentUpdated, AgentPromoted, AgentState]
+    assert agent.emitted == [AgentUpdated, AgentPromoted, AgentState, FirstBeat]
     promoted = agent.registry.emitted[1]
     assert isinstance(promoted, AgentPromoted)
     assert (promoted.instance_id, promoted.epoch) == (SECOND, 2)
@@ -235,8 +236,8 @@ async def test_a_deleted_agent_comes_back_with_the_defaults_as_the_next_version(
     answer = await agent.registration(instance_id)
     assert (answer.outcome, answer.epoch) == ("revived", 2)
     assert answer.config == AgentConfig(config_version=3)
-    assert agent.emitted == [AgentRegistered, AgentConfigChanged, AgentState]
-    registered, changed, _ = agent.registry.emitted
+    assert agent.emitted == [AgentRegistered, AgentConfigChanged, AgentState, FirstBeat]
+    registered, changed, *_ = agent.registry.emitted
     assert isinstance(registered, AgentRegistered)
     assert (registered.revived, registered.epoch) == (True, 2)
     assert isinstance(changed, AgentConfigChanged)

@@ -2,10 +2,15 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from spotkeeper_contracts.topics import AGENT_EVENTS, AGENT_STATE
+from chassis.envelope import Envelope
+from chassis.producer import Producer
+from spotkeeper_contracts import ids
+from spotkeeper_contracts.agents import RegisterAgent
+from spotkeeper_contracts.topics import AGENT_EVENTS, AGENT_PRESENCE, AGENT_STATE
 from tests.stack import eventually
 from tests.system.driver import Agent, System, registration
 
@@ -124,6 +129,26 @@ async def test_a_deleted_agent_is_gone_and_a_registration_revives_it(system: Sys
     events = await system.messages(AGENT_EVENTS, agent.id)
     assert [e.get("revived") for e in events if e["type"] == "AgentRegistered.v1"] == [False, True]
     assert (await agent.heartbeat()).status_code == 200
+
+
+async def test_an_agent_whose_registration_no_gateway_saw_through_is_watched(
+    system: System,
+) -> None:
+    known, body = await system.register(), registration()
+    client_id = UUID(known.answer["client_id"])
+    agent_id = ids.agent_id(client_id, body["logical_agent_id"])
+    producer = Producer(system.kafka, client_id="test")
+    await producer.start()
+    asked = RegisterAgent(agent_id=agent_id, client_id=client_id, registration=body)
+    await producer.send(Envelope.of(asked, source="gateway").to_record())
+    await producer.stop()
+
+    async def watched() -> bool:
+        return bool(await system.messages(AGENT_PRESENCE, str(agent_id)))
+
+    await eventually(watched, within_seconds=15, every=0.5)
+    (online,) = await system.messages(AGENT_PRESENCE, str(agent_id))
+    assert (online["type"], online["status"]) == ("AgentCameOnline.v1", "online")
 
 
 async def test_an_on_demand_agent_has_no_pool(system: System) -> None:

@@ -1,12 +1,13 @@
 """Who is alive: the beats that agents send, and what the heartbeat service makes of them."""
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 
 from spotkeeper_contracts.message import Message, Reply, Request, Value
-from spotkeeper_contracts.topics import AGENT_PRESENCE, HEARTBEAT_REQUESTS
+from spotkeeper_contracts.topics import AGENT_HEARTBEATS, AGENT_PRESENCE, HEARTBEAT_REQUESTS, Topic
 from spotkeeper_contracts.values import AgentStatus, Mode, PoolId, Text, Timestamp
 
 HEARTBEATS_TYPE = "Heartbeats.v1"
@@ -34,6 +35,25 @@ encode_beats = msgspec.json.Encoder().encode
 
 decode_beats = msgspec.json.Decoder(list[Beat]).decode
 """`decode_beats(bytes) -> list[Beat]`; raises `msgspec.DecodeError` if the value is none."""
+
+
+class FirstBeat(Message):
+    """The beat that an accepted registration counts as; on the wire one like any other."""
+
+    topic: ClassVar[Topic] = AGENT_HEARTBEATS
+    type: ClassVar[str] = HEARTBEATS_TYPE
+
+    agent_id: UUID
+    client_id: UUID
+    instance_id: Text
+    current_mode: Mode
+    current_pool_id: PoolId | None = None
+    agent_version: Text | None = None
+
+    def to_bytes(self) -> bytes:
+        """A record's value with this beat alone."""
+        told = self.model_dump(mode="json")
+        return encode_beats([Beat(status=AgentStatus.ONLINE.value, **told)])
 
 
 class AgentCameOnline(Message, topic=AGENT_PRESENCE):

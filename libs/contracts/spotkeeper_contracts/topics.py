@@ -70,7 +70,7 @@ def _topic(name: str, key: str, kind: Kind, written_by: str, read_by: str, about
 
 
 AGENT_HEARTBEATS = _topic(
-    "agent-heartbeats", "agent_id", Kind.HEARTBEATS, "gateway", "heartbeat downstream",
+    "agent-heartbeats", "agent_id", Kind.HEARTBEATS, "gateway registry", "heartbeat downstream",
     "Beats of many agents in one record, and empty records as ticks; time is the broker's.",
 )  # fmt: skip
 REGISTRY_REQUESTS = _topic(

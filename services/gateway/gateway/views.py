@@ -96,10 +96,6 @@ class Agents:
         """The agent as the view has it by now."""
         return self._known.get(agent.id, agent)
 
-    def seen(self, agent_id: UUID) -> KnownAgent | None:
-        """The agent as the view has it by now, if it has it."""
-        return self._known.get(str(agent_id))
-
     def of_client(self, client: str) -> list[KnownAgent]:
         """All of a client's agents that the view has, the deleted ones left out."""
         found = self._known.values()

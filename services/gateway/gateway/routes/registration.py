@@ -7,15 +7,14 @@ from fastapi import Response
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from gateway.auth import AGENTS
-from gateway.calls import AskOnce, CurrentCaller, Running
+from gateway.calls import AskOnce, CurrentCaller
 from gateway.headers import OF_CONFIG, config_headers
 from gateway.routing import open_to, router
 from gateway.values import with_example
 from spotkeeper_contracts import ids
 from spotkeeper_contracts.agents import AgentRegistration, RegisterAgent, Registration
 from spotkeeper_contracts.configs import AgentConfig
-from spotkeeper_contracts.presence import Beat
-from spotkeeper_contracts.values import assert_in_region, canonical_pool
+from spotkeeper_contracts.values import assert_in_region
 
 REJECTED = ("standby", "zombie-rejected")
 """Outcomes of a registration that changed nothing for the agent."""
@@ -100,7 +99,7 @@ class RegisteredBody(BaseModel):
 @routes.post("/api/agents/register", operation_id="register_agent")
 @open_to(AGENTS, tells=(*OF_CONFIG, "X-Agent-Epoch", "X-Outcome"))
 async def register_agent(
-    body: RegistrationBody, caller: CurrentCaller, ask: AskOnce, gateway: Running, out: Response
+    body: RegistrationBody, caller: CurrentCaller, ask: AskOnce, out: Response
 ) -> RegisteredBody:
     """Register an agent; a repeat updates it, another instance takes over.
 
@@ -114,31 +113,9 @@ async def register_agent(
     )
     if registered.outcome in REJECTED:
         out.headers["X-Outcome"] = registered.outcome
-    elif _stands(registered, body, gateway):
-        await gateway.coalescer.append(_first_beat(registered, body))
     out.headers.update(config_headers(registered.config, registered.epoch))
     return RegisteredBody(
         agent_id=registered.agent_id,
         client_id=registered.client_id,
         config=RegisteredConfig.of(registered.config),
-    )
-
-
-def _stands(registered: AgentRegistration, registration: Registration, gateway: Running) -> bool:
-    """Whether the agent still lives where it registered: an answer given again may be old."""
-    agent = gateway.agents.seen(registered.agent_id)
-    if agent is None or not agent.has_moved_on(registered.revision):
-        return True
-    return not agent.state.deleted and agent.state.instance_id == registration.instance_id
-
-
-def _first_beat(registered: AgentRegistration, told: Registration) -> Beat:
-    return Beat(
-        agent_id=str(registered.agent_id),
-        client_id=str(registered.client_id),
-        status="online",
-        instance_id=told.instance_id,
-        current_mode=told.mode,
-        current_pool_id=canonical_pool(told.mode, told.instance_type, told.az),
-        agent_version=told.agent_version,
     )

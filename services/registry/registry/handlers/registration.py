@@ -22,7 +22,10 @@ from spotkeeper_contracts.agents import (
 )
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.instances import Instance
+from spotkeeper_contracts.presence import FirstBeat
 from spotkeeper_contracts.values import AgentStatus, InstanceStatus, canonical_pool
+
+_TOLD_BY_A_BEAT = ("client_id", "instance_id", "current_mode", "current_pool_id", "agent_version")
 
 
 async def register_agent(request: RegisterAgent, tx: Tx) -> AgentRegistration:
@@ -71,7 +74,7 @@ async def _register(request: RegisterAgent, tx: Tx) -> AgentRegistration:
     text = f"Agent {agent['logical_agent_id']} registered"
     await note(agent, tx, "agent_registered", text, notify=True, **_instance(request))
     tx.emit(_registered(request, tx, epoch=1, revived=False))
-    return _answer(Outcome.REGISTERED, agent, publish_state(agent, tx))
+    return _accepted(Outcome.REGISTERED, agent, tx)
 
 
 async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
@@ -87,7 +90,7 @@ async def _revive(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     await note(agent, tx, "agent_revived", text, notify=True, **_instance(request))
     tx.emit(_registered(request, tx, epoch=epoch, revived=True))
     tx.emit(config_changed(agent, config, tx))
-    return _answer(Outcome.REVIVED, agent, publish_state(agent, tx))
+    return _accepted(Outcome.REVIVED, agent, tx)
 
 
 async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
@@ -102,7 +105,7 @@ async def _update(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistrat
     text = f"Agent {agent['logical_agent_id']} registered again"
     await note(agent, tx, "agent_updated", text, **_instance(request))
     tx.emit(_updated(request, tx))
-    return _answer(Outcome.UPDATED, agent, publish_state(agent, tx))
+    return _accepted(Outcome.UPDATED, agent, tx)
 
 
 async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistration:
@@ -131,7 +134,7 @@ async def _promote(request: RegisterAgent, former: Row, tx: Tx) -> AgentRegistra
             at=tx.now,
         )
     )
-    return _answer(Outcome.PROMOTED, agent, publish_state(agent, tx))
+    return _accepted(Outcome.PROMOTED, agent, tx)
 
 
 async def _stand_by(request: RegisterAgent, agent: Row, tx: Tx) -> AgentRegistration:
@@ -255,6 +258,13 @@ def _updated(request: RegisterAgent, tx: Tx) -> AgentUpdated:
         registration=request.registration,
         at=tx.now,
     )
+
+
+def _accepted(outcome: Outcome, agent: Row, tx: Tx) -> AgentRegistration:
+    """The reply. The agent is said to live, so a beat goes with that: from then on it is missed."""
+    revision = publish_state(agent, tx)
+    tx.emit(FirstBeat(agent_id=agent["id"], **{name: agent[name] for name in _TOLD_BY_A_BEAT}))
+    return _answer(outcome, agent, revision)
 
 
 def _answer(outcome: Outcome, agent: Row, revision: int | None) -> AgentRegistration:
