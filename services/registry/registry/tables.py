@@ -55,7 +55,8 @@ agents = Table(
     Column("revision", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("status", Text, nullable=False),
-    # When the status was settled last: a report of an earlier moment does not change it.
+    # When the status was settled last: silence of an earlier moment does not change it, nor does a
+    # beat if it was a goodbye.
     Column("status_at", Moment, nullable=False),
     Column("instance_id", Text),
     Column("instance_type", Text, nullable=False),

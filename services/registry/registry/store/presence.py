@@ -1,4 +1,4 @@
-"""What is said of an agent's presence, taken over unless something later is known already."""
+"""What is said of an agent's presence, taken over in the order in which it was heard."""
 
 from datetime import datetime
 from uuid import UUID
@@ -31,6 +31,9 @@ _OF_A_LIVE_AGENT = (
     .returning(*COLUMNS)
 )
 _status = bindparam("status", type_=Text)
+# A beat of before a goodbye does not call the agent back. Else no clocks are compared: behind each
+# registration comes its own beat, so what is told last is true.
+_counts = or_(agents.c.status != AgentStatus.STOPPING.value, agents.c.status_at <= _heard_at)
 # A beat of before the agent's last move tells of where it was.
 _is_older = agents.c.placed_at > _heard_at
 _told_mode = bindparam("mode", type_=Text)
@@ -50,7 +53,7 @@ _version = case(
 )
 _REPORT = Query(
     _OF_A_LIVE_AGENT.where(
-        agents.c.status_at <= _heard_at,
+        _counts,
         or_(
             agents.c.status != _status,
             agents.c.current_mode != _mode,
@@ -85,7 +88,7 @@ async def report(
 ) -> Row | None:
     """Take over what a beat told, and return the agent.
 
-    None if the beat tells nothing new, something later is known, or the agent is gone.
+    None if the beat tells nothing new, a goodbye came later, or the agent is gone.
     """
     return await _REPORT.row(
         db,
