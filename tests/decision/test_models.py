@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -101,6 +102,16 @@ async def test_a_file_that_is_mended_is_taken_up(with_file: Scene, file: Path) -
     write(file, SHIPPED.read_bytes())
     assert (await look(with_file)).healthy
     assert (await agent.decides()).outcome is None
+
+
+async def test_a_file_that_could_not_be_tried_for_want_of_a_process_is_tried_again(
+    with_file: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without_processes:
+        without_processes.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(OSError, match="/nowhere/python"):
+            await look(with_file)
+    assert (await look(with_file)).model_version == CARD["version"]
 
 
 async def test_a_new_file_is_swapped_in_without_a_restart(with_file: Scene, file: Path) -> None:

@@ -99,17 +99,17 @@ class Slot:
         seen = tuple(_mark(path) for path in (self.path, card_path(self.path)))
         if seen == self._file_seen:
             return
-        self._file_seen = seen
         asked = await self._taken(self._of(self.path), "file")
+        self._file_seen = seen  # Not before: where no trial can be made now, one is made later.
         self._error = None if asked else f"{self.path} is no sound model"
         self._of_file = asked or self._of_file
 
     async def publish(self, published: Published | None) -> None:
         """Take up what was published for the role, or let the file decide again."""
-        self.published_seen = published.mark if published else None
         taken = None
         if published is not None:  # The one before decides until this one is open.
             taken = await self._taken(_opened(published), "published")
+        self.published_seen = published.mark if published else None
         self._published = taken
 
     async def _of(self, path: Path) -> Model:
