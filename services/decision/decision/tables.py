@@ -91,8 +91,8 @@ pools = Table(
     Column("priced_at", Moment),
     Column("first_priced_at", Moment),
     Column("volatility", Float),
+    # The risk as it was told last, when that was, and when to rate it again.
     Column("risk_1h", Float),
-    # When it was told last, and when to rate it again.
     Column("told_at", Moment),
     Column("due_at", Moment, nullable=False),
     Index("pools_due", "partition", "due_at"),

@@ -28,7 +28,7 @@ STEPS_AT_ONCE = 200
 ROWS_AT_ONCE = 1_000
 FORGET_SECONDS = 60.0
 RISK_STEP = 0.05
-"""A risk that changed by less than this share is not told anew."""
+"""A risk that differs from what was told by less than this share is not told anew."""
 TELL_AT_LEAST = timedelta(hours=1)
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -99,12 +99,12 @@ def _rated(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> Row:
     """The pool with its new rating, which is told if it is news."""
     priced = _priced(pool, history, tx.now) if history else {}
     rated = {**pool, **priced, "risk_1h": risk, "due_at": _next_rating(tx)}
-    if _is_news(pool, rated):
-        for moment, price in _not_told(pool, history):
-            tx.emit(_state({**rated, "price_usd_per_hour": price, "priced_at": moment}, tx))
-        rated["told_at"] = tx.now
-        tx.emit(_state(rated, tx))
-    return rated
+    if not _is_news(pool, rated):
+        return {**rated, "risk_1h": pool["risk_1h"]}  # So that small steps add up to news.
+    for moment, price in _not_told(pool, history):
+        tx.emit(_state({**rated, "price_usd_per_hour": price, "priced_at": moment}, tx))
+    tx.emit(_state(rated, tx))
+    return {**rated, "told_at": tx.now}
 
 
 def _not_told(pool: Row, history: Row | None) -> list[tuple[datetime, float]]:
