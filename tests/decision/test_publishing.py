@@ -19,8 +19,14 @@ from decision.proof import prove
 from decision.questions import answer
 from decision.slots import ANSWERS_AT_ONCE
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.models import ListModels, ModelRole, PublishModel, WithdrawModel
-from tests.decision.fleet import OneAgent, look
+from spotkeeper_contracts.models import (
+    GetModelReport,
+    ListModels,
+    ModelRole,
+    PublishModel,
+    WithdrawModel,
+)
+from tests.decision.fleet import OneAgent, later, look
 
 CARD: dict[str, Any] = json.loads(card_path(SHIPPED).read_text(encoding="utf-8"))
 ONNX = base64.b64encode(SHIPPED.read_bytes()).decode()
@@ -88,6 +94,21 @@ async def test_a_shadow_is_recorded_and_never_acts(decided: Scene) -> None:
     await look(decided)
     await agent.decides()
     assert (await agent.explained()).shadow is None
+
+
+async def test_a_model_that_watches_is_judged_like_the_one_that_decides(decided: Scene) -> None:
+    calm, torn = OneAgent(decided), OneAgent(decided)
+    await publish(decided, role="shadow", card={**CARD, "version": "risk-shadow"})
+    await look(decided)
+    for agent in (calm, torn):
+        await agent.decides({})
+    later(minutes=30)
+    await torn.is_noticed()
+    later(minutes=120)
+    report: Any = await decided.handle(example(GetModelReport))
+    [decider], [watcher] = report.active, report.shadow
+    assert (watcher.decisions, watcher.rated_hours, watcher.interruptions) == (2, 2, 1)
+    assert watcher == decider.model_copy(update={"model_version": "risk-shadow"})
 
 
 async def roles(decided: Scene) -> dict[str | None, str]:

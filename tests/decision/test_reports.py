@@ -1,11 +1,14 @@
 """What models promised beside what came of it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chassis import clock
+from chassis.query import Query
 from chassis.testing import Scene, example
+from decision.store import models
 from spotkeeper_contracts.models import GetModelReport
 from spotkeeper_contracts.switches import SavingsMetered
 from tests.decision.fleet import THERE, OneAgent, later
@@ -82,3 +85,19 @@ async def test_a_risk_that_a_recommendation_made_is_no_promise_of_the_model(
     record = await report_of(decided)
     assert (record.decisions, record.rated_hours) == (3, 2)
     assert record.expected_interruptions < 0.01
+
+
+@pytest.mark.parametrize("query", [models._DECIDED, models._WATCHED])
+async def test_a_report_reads_no_decision_whole_and_none_twice(
+    decided: Scene, query: Query
+) -> None:
+    await decided.db.raw.execute(
+        "set local enable_seqscan = off; set local enable_bitmapscan = off"
+    )
+    since, at = clock.now() - timedelta(days=30), clock.now()
+    lines = await decided.db.raw.fetch(
+        f"explain {query.sql}", *query._values(decided.db, {"at": at, "since": since})
+    )
+    plan = "\n".join(line[0] for line in lines)
+    assert "Index Only Scan using agent_decision_history_reported" in plan
+    assert "SubPlan" not in plan

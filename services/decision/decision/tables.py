@@ -69,10 +69,23 @@ agent_decision_history = Table(
     Column("will_auto_execute", Boolean, nullable=False),
     Column("outcome", Text),
     Column("model_version", Text),
+    # What the watching model would have done, for reports; in decisions of old it is in `detail`.
+    Column("shadow_version", Text),
+    Column("shadow_recommendation", Text),
+    Column("shadow_risk_score", Float),
     # The whole decision, as people see it.
     Column("detail", JSONB, nullable=False),
     Index("agent_decision_history_newest_first", "agent_id", "decided_at", "id"),
-    Index("agent_decision_history_decided_at", "decided_at"),
+    # Reports are made from this index alone: the rows are twenty times as large.
+    Index(
+        "agent_decision_history_reported",
+        "decided_at",
+        postgresql_include=[
+            *("client_id", "instance_id", "recommendation", "current_pool", "risk_score"),
+            *("outcome", "model_version"),
+            *("shadow_version", "shadow_recommendation", "shadow_risk_score"),
+        ],
+    ),
 )
 
 pools = Table(

@@ -87,6 +87,7 @@ async def save(
     told: Mapping[str, Any] | None,
 ) -> None:
     """Keep a decision, and let the agent's figures grow by it; `told` is what the request told."""
+    shadow = decision.shadow
     columns = {
         "id": decision.decision_id,
         "agent_id": agent_id,
@@ -100,6 +101,9 @@ async def save(
         "will_auto_execute": decision.will_auto_execute,
         "outcome": decision.outcome,
         "model_version": decision.model_version,
+        "shadow_version": shadow and shadow.model_version,
+        "shadow_recommendation": shadow and shadow.recommendation.value,
+        "shadow_risk_score": shadow and shadow.risk_score,
         "detail": decision,
     }
     noted = {

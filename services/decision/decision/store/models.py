@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     DateTime,
-    Float,
+    FromClause,
+    Table,
     Text,
     and_,
     bindparam,
     case,
-    cast,
     delete,
+    false,
     func,
     null,
     select,
@@ -98,28 +99,30 @@ async def content(db: Connection, role: ModelRole) -> Row | None:
 _HOUR = timedelta(hours=1)
 
 
-def _happened(kind: EventKind, since: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether that happened to the instance within the hour."""
-    return (
-        select(pool_events.c.at)
-        .where(
-            pool_events.c.client_id == history.c.client_id,
-            pool_events.c.instance_id == history.c.instance_id,
-            pool_events.c.kind == kind.value,
-            pool_events.c.at > since,
-            pool_events.c.at <= since + _HOUR,
-        )
-        .exists()
+def _of_instances(kind: EventKind, told: Table) -> tuple[FromClause, ColumnElement[bool]]:
+    """The events of a kind, and which belongs to an instance that is told of: at most one."""
+    events = pool_events.alias(kind.value)
+    same = and_(
+        events.c.client_id == told.c.client_id,
+        events.c.instance_id == told.c.instance_id,
+        events.c.kind == kind.value,
     )
+    return events, same
 
 
-_hit = _happened(EventKind.NOTICE, history.c.decided_at)
+def _within_the_hour(at: ColumnElement[Any], since: ColumnElement[Any]) -> ColumnElement[bool]:
+    return func.coalesce(and_(at > since, at <= since + _HOUR), false())
+
+
+_notice, _of_notice = _of_instances(EventKind.NOTICE, history)
+_rebalance, _of_rebalance = _of_instances(EventKind.REBALANCE, history)
+_hit = _within_the_hour(_notice.c.at, history.c.decided_at)
 _stayed = and_(
     history.c.recommendation == Recommendation.STAY.value,
     history.c.current_pool.is_not(None),
     history.c.decided_at <= AT - _HOUR,
     # After a recommendation of AWS the risk is what a rule says, and no model.
-    ~_happened(EventKind.REBALANCE, history.c.decided_at - _HOUR),
+    ~_within_the_hour(_rebalance.c.at, history.c.decided_at - _HOUR),
 )
 
 
@@ -135,6 +138,7 @@ def _calibration(version: Any, stays: Any, risk: Any) -> Query:
             func.count(case((and_(stays, _hit), 1))).label("interruptions"),
             func.avg(case((stays, (risk - came) * (risk - came)))).label("brier_score"),
         )
+        .select_from(history.outerjoin(_notice, _of_notice).outerjoin(_rebalance, _of_rebalance))
         .where(
             version.is_not(None),
             history.c.outcome.is_(None),
@@ -146,22 +150,13 @@ def _calibration(version: Any, stays: Any, risk: Any) -> Query:
     )
 
 
-_shadow = history.c.detail["shadow"]
 _DECIDED = _calibration(history.c.model_version, _stayed, history.c.risk_score)
 _WATCHED = _calibration(
-    _shadow["model_version"].astext,
-    and_(_stayed, _shadow["recommendation"].astext == Recommendation.STAY.value),
-    cast(_shadow["risk_score"].astext, Float),
+    history.c.shadow_version,
+    and_(_stayed, history.c.shadow_recommendation == Recommendation.STAY.value),
+    history.c.shadow_risk_score,
 )
-_interrupted = (
-    select(pool_events.c.at)
-    .where(
-        pool_events.c.client_id == switch_outcomes.c.client_id,
-        pool_events.c.instance_id == switch_outcomes.c.instance_id,
-        pool_events.c.kind == EventKind.NOTICE.value,
-    )
-    .exists()
-)
+_interruption, _of_interruption = _of_instances(EventKind.NOTICE, switch_outcomes)
 _SWITCHED = Query(
     select(
         switch_outcomes.c.model_version,
@@ -171,8 +166,9 @@ _SWITCHED = Query(
             func.sum(switch_outcomes.c.realised_savings)
             / func.nullif(func.sum(switch_outcomes.c.metered_hours), 0.0)
         ).label("realised"),
-        func.count(case((_interrupted, 1))).label("interrupted"),
+        func.count(_interruption.c.at).label("interrupted"),
     )
+    .select_from(switch_outcomes.outerjoin(_interruption, _of_interruption))
     .where(
         switch_outcomes.c.model_version.is_not(None),
         switch_outcomes.c.kind != Move.FORCED.value,
