@@ -6,7 +6,7 @@ from chassis import clock
 from chassis.testing import Scene, example
 from decision.engine import engine_of
 from decision.slots import Slot
-from decision.store import evidence
+from decision.store import contexts, evidence
 from spotkeeper_contracts import Message
 from spotkeeper_contracts.commands import (
     Command,
@@ -250,6 +250,24 @@ async def test_a_share_of_a_fleet_switches_at_once(decided: Scene, size: int, mo
         await agent.decides()
         issued += len(await agent.acts())
     assert issued == most
+
+
+async def test_who_was_deleted_makes_no_fleet_larger(decided: Scene) -> None:
+    first, second, *others = await fleet(decided, 10)
+    for agent in others[:3]:
+        await agent.changes(deleted=True)
+    for agent, asked in ((first, 1), (second, 0)):
+        await agent.decides()
+        assert len(await agent.acts()) == asked
+
+
+async def test_a_fleet_is_counted_without_reading_its_agents(decided: Scene) -> None:
+    await decided.db.raw.execute(
+        "set local enable_seqscan = off; set local enable_bitmapscan = off"
+    )
+    asked = contexts._FLEET._values(decided.db, {"client_id": clock.new_id(), "at": clock.now()})
+    plan = await decided.db.raw.fetch(f"explain {contexts._FLEET.sql}", *asked)
+    assert any("Index Only Scan using agent_contexts_of_fleet" in line[0] for line in plan)
 
 
 async def test_the_next_follows_when_one_has_switched(decided: Scene) -> None:

@@ -7,6 +7,7 @@ its client's own word. A `pool_group` is an instance type in a region; its pools
 from sqlalchemy import (
     Boolean,
     Column,
+    Computed,
     DateTime,
     Float,
     ForeignKey,
@@ -35,6 +36,11 @@ agent_contexts = Table(
     # The newest state of the agent that was seen, with its revision.
     Column("revision", Integer, nullable=False),
     Column("state", JSONB, nullable=False),
+    Column(
+        "is_deleted",
+        Boolean,
+        Computed("(state ->> 'deleted'::text) = 'true'::text", persisted=True),
+    ),
     Column("ondemand_price", Float),
     # What the last decide request told of where the agent runs, and since when.
     Column("told", JSONB),
@@ -51,7 +57,7 @@ agent_contexts = Table(
     Column("switches_recommended", Integer, nullable=False, server_default="0"),
     Column("confidence_sum", Float, nullable=False, server_default="0"),
     Column("last_decision_at", Moment),
-    Index("agent_contexts_of_client", "client_id"),
+    Index("agent_contexts_of_fleet", "client_id", "is_deleted", "open_until"),
 )
 
 agent_decision_history = Table(

@@ -47,10 +47,7 @@ _FLEET = Query(
     select(
         func.count().label("agents"),
         func.count(case((agent_contexts.c.open_until > AT, 1))).label("switching"),
-    ).where(
-        agent_contexts.c.client_id == CLIENT,
-        agent_contexts.c.state["deleted"].astext == "false",
-    )
+    ).where(agent_contexts.c.client_id == CLIENT, ~agent_contexts.c.is_deleted)
 )
 
 
