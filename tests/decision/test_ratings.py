@@ -9,13 +9,14 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene
 from decision.features import HISTORY_HOURS, price_history
-from decision.handlers.sweeping import PRICES_BACK
+from decision.handlers.sweeping import IDLE_RATING, PRICES_BACK
 from decision.store.histories import prices_of
 from decision.store.pools import Told, keep_prices
 from spotkeeper_contracts.pools import PoolState
-from tests.decision.fleet import GROUP, HERE, ONDEMAND, THERE, OneAgent
+from tests.decision.fleet import GROUP, HERE, ONDEMAND, THERE, OneAgent, later
 
 HOUR = timedelta(hours=1)
+OFTEN = timedelta(seconds=300)
 History = dict[float, float]
 
 HISTORIES: dict[str, History] = {
@@ -117,3 +118,34 @@ async def told(agent: OneAgent) -> list[float | None]:
     states = [state for state in agent.emitted(PoolState) if state.pool_id == THERE]
     assert [state.as_of for state in states] == sorted(state.as_of for state in states)
     return [state.price_usd_per_hour for state in states]
+
+
+async def pauses(agent: OneAgent) -> dict[str, timedelta]:
+    """For how long pools are not rated again, after a sweep; those that it rated."""
+    await agent.scene.sweep()
+    now = agent.scene.tx.now
+    rows = await agent.scene.db.raw.fetch(
+        "select pool_id, due_at from pools where client_id = $1", agent.state.client_id
+    )
+    found = {row["pool_id"]: row["due_at"] - now for row in rows}
+    return {id: pause for id, pause in found.items() if pause in (OFTEN, IDLE_RATING)}
+
+
+async def test_a_pool_that_nobody_knows_a_price_of_or_ran_in_is_rated_once_a_day(
+    agent: OneAgent,
+) -> None:
+    await agent.reports({THERE: 0.01})
+    assert await pauses(agent) == {HERE: OFTEN, THERE: OFTEN}
+    later(hours=25)
+    assert await pauses(agent) == {HERE: OFTEN, THERE: IDLE_RATING}, "an instance runs here"
+    await agent.reports({THERE: 0.02})
+    assert await pauses(agent) == {THERE: OFTEN}
+
+
+async def test_a_notice_wakes_the_idle_pools_beside_it(agent: OneAgent) -> None:
+    await agent.reports({THERE: 0.01}, timestamp=clock.now() - timedelta(hours=25))
+    assert (await pauses(agent))[THERE] == IDLE_RATING
+    later(minutes=10)
+    await agent.is_noticed()
+    await agent.scene.sweep()
+    assert THERE in [one.pool_id for one in agent.emitted(PoolState)]

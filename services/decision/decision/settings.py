@@ -65,7 +65,10 @@ class DecisionSettings(ServiceSettings):
         24.0, gt=0, description="Age above which a price counts no more."
     )
     pool_rating_seconds: float = Field(
-        300.0, gt=0, description="How often a pool is rated though nothing was told of it."
+        300.0,
+        gt=0,
+        description="How often a pool is rated though nothing was told of it; one without a price "
+        "that counts, where nobody ran within a week, once a day.",
     )
     price_retention_days: int = Field(30, ge=8, description="How long prices are kept.")
     evidence_retention_days: int = Field(

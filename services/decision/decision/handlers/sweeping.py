@@ -30,6 +30,9 @@ FORGET_SECONDS = 60.0
 RISK_STEP = 0.05
 """A risk that differs from what was told by less than this share is not told anew."""
 TELL_AT_LEAST = timedelta(hours=1)
+IDLE_RATING = timedelta(days=1)
+"""How often a pool is rated that nobody has run in for a week, nor knows a price of. Any word may
+be told as a pool's name, and what is heard of once is not to take the time of the others."""
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 _forgot_at = float("-inf")
@@ -47,7 +50,7 @@ async def sweep(partitions: Sequence[int], tx: Tx) -> bool:
         by_client[pool["client_id"]].append(pool)
     for of_client in by_client.values():
         if not await tx.apart(_rate(of_client, engine, tx)):
-            await pools.rate(tx.db, [{**pool, "due_at": _next_rating(tx)} for pool in of_client])
+            await pools.rate(tx.db, [{**pool, "due_at": _soon(tx)} for pool in of_client])
     await _forget(tx)
     return len(due) == POOLS_AT_ONCE or seen >= PRICES_AT_ONCE
 
@@ -91,14 +94,16 @@ async def _rate(due: Sequence[Row], engine: Engine, tx: Tx) -> None:
     for pool in due:
         key = pool["pool_group"], pool["pool_id"]
         risk = risks[keys.index(key)].hour if risks else pool["risk_1h"]
-        rated.append(_rated(pool, prices.get(key), risk, tx))
+        rating = _rated(pool, prices.get(key), risk, tx)
+        is_idle = _is_idle(rating, rows[key], tx)
+        rated.append({**rating, "due_at": tx.now + IDLE_RATING if is_idle else _soon(tx)})
     await pools.rate(tx.db, rated)
 
 
 def _rated(pool: Row, history: Row | None, risk: float | None, tx: Tx) -> Row:
     """The pool with its new rating, which is told if it is news."""
     priced = _priced(pool, history, tx.now) if history else {}
-    rated = {**pool, **priced, "risk_1h": risk, "due_at": _next_rating(tx)}
+    rated = {**pool, **priced, "risk_1h": risk}
     if not _is_news(pool, rated):
         return {**rated, "risk_1h": pool["risk_1h"]}  # So that small steps add up to news.
     for moment, price in _not_told(pool, history):
@@ -131,9 +136,16 @@ def _state(rated: Row, tx: Tx) -> PoolState:
     )
 
 
-def _next_rating(tx: Tx) -> datetime:
+def _soon(tx: Tx) -> datetime:
     at: datetime = tx.now + timedelta(seconds=tx.settings.pool_rating_seconds)
     return at
+
+
+def _is_idle(rated: Row, seen: Row, tx: Tx) -> bool:
+    """Whether the pool has no price that counts, and nobody ran in it within the windows."""
+    priced_at = rated["priced_at"]
+    is_priced = priced_at is not None and tx.now - priced_at <= tx.settings.price_life
+    return not is_priced and not seen[evidence.NOTICES[-1]] and not seen[evidence.HOURS[-1]]
 
 
 async def _prices_of(due: Sequence[Row], tx: Tx) -> Mapping[Key, Row]:
