@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import clock
-from chassis.testing import example
+from chassis.testing import Scene, example
 from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.switches import (
     GetSwitchStatistics,
@@ -60,3 +60,12 @@ async def figures(agent: OneAgent) -> StatisticsAnswer:
     answer = await agent.ask(GetSwitchStatistics)
     assert isinstance(answer, StatisticsAnswer)
     return answer
+
+
+async def prices_read(commands: Scene) -> int:
+    """How many rows of prices were read so far, needed or not."""
+    count: int = await commands.db.raw.fetchval(
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables"
+        " where relname = 'pool_prices' and schemaname = current_schema()"
+    )
+    return count

@@ -9,7 +9,7 @@ from chassis.testing import Scene
 from commands.rules.savings import METER_LATEST, METER_SOONEST
 from spotkeeper_contracts.switches import SavingsMetered
 from tests.commands.fleet import OneAgent, later
-from tests.commands.moves import A, B, C, listed, move
+from tests.commands.moves import A, B, C, listed, move, prices_read
 
 
 @pytest.fixture
@@ -61,6 +61,22 @@ async def test_once_settled_a_switch_is_told_of_at_last(agent: OneAgent) -> None
     assert first.realised_savings == pytest.approx(0.06, abs=1e-3)
     later(hours=50)
     assert first.switch_id not in {told.switch_id for told in await metered(agent)}
+
+
+async def test_only_the_prices_of_what_is_due_are_read(agent: OneAgent, commands: Scene) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    for hour in range(1, 100):
+        later(hours=hour)
+        await agent.pool(B, 0.04 + hour / 1e4)
+    await move(agent, "i-2", C)
+    await agent.instance_ends("i-1")
+    later(hours=101)
+    assert len(await metered(agent)) == 2
+    later(hours=103)
+    before = await prices_read(commands)
+    assert len(await metered(agent)) == 1
+    assert await prices_read(commands) - before < 10
 
 
 async def test_what_cannot_be_metered_holds_nobody_up(agent: OneAgent, commands: Scene) -> None:

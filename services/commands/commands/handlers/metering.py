@@ -11,7 +11,9 @@ from commands.store import switches as store
 from commands.store.rows import Row
 from spotkeeper_contracts.switches import SavingsMetered
 
-AGENTS_AT_ONCE = 100
+AGENTS_AT_ONCE = 20
+"""Few, as the lane's messages wait meanwhile, and each may have a long history."""
+
 AGAIN_AFTER = timedelta(hours=1)
 """When an agent's switches are metered again that could not be, which is a bug."""
 
@@ -27,10 +29,8 @@ async def meter_due(partitions: Sequence[int], tx: Tx) -> bool:
 
 async def _meter(agent: Row, tx: Tx) -> None:
     """Tell of those of an agent's switches that are due, oldest first."""
-    rows = await store.all_switches(tx.db, agent["agent_id"], agent["client_id"])
+    rows = await store.due_switches(tx.db, agent["agent_id"], agent["client_id"], at=tx.now)
     for row, stay in zip(rows, await stays_of(rows, tx), strict=True):
-        if row["meter_at"] is None or row["meter_at"] > tx.now:
-            continue
         tx.emit(_told(row, stay, tx.now))
         again = None if stay.is_settled else savings.metered_next(stay.completed_at, tx.now)
         await store.meter_again(tx.db, row["id"], at=again)

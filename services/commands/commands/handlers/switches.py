@@ -128,9 +128,9 @@ async def stays_of(rows: Sequence[Row], tx: Tx) -> list[Stay]:
         return []
     since: datetime = min(row["completed_at"] for row in rows)
     instances = (Instance(**row[end]) for row in rows for end in ("old_instance", "new_instance"))
-    wanted = {one.spot_pool for one in instances if one.spot_pool is not None}
+    wanted = {key for key in map(_key_of, instances) if key is not None}
     client_id = rows[0]["client_id"]
-    prices = await pools.prices(tx.db, client_id, sorted(wanted), since=since)
+    prices = await pools.prices(tx.db, client_id, wanted, since=since)
     standby = [
         Flow(
             rate=[(row["launched_at"], row["price_usd_per_hour"])],
@@ -152,10 +152,10 @@ def _stay(
     settled_at = savings.settled_at(row["ended_at"], row["old_gone_at"])
 
     def rate(instance: Instance, reported: float | None) -> Rate:
-        pool = instance.spot_pool
-        if pool is None:
+        key = _key_of(instance)
+        if key is None:
             return [(completed_at, pricing.on_demand)]
-        known = prices.get((instance.instance_type, instance.region, pool), ())
+        known = prices.get(key, ())
         return savings.rate_since(completed_at, reported, known, until=settled_at)
 
     return Stay(
@@ -168,6 +168,12 @@ def _stay(
         downtime_seconds=row["downtime_seconds"] or 0.0,
         ondemand_price=pricing.on_demand,
     )
+
+
+def _key_of(instance: Instance) -> pools.Key | None:
+    """The spot pool that the instance runs in, if it does."""
+    pool_id = instance.spot_pool
+    return None if pool_id is None else (instance.instance_type, instance.region, pool_id)
 
 
 def realised_until(stay: Stay, now: datetime) -> float:

@@ -1,12 +1,13 @@
 """Pools: the latest of each, and what they cost in the past."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Float, Text, and_, bindparam, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, Float, Text, and_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.sql.elements import ColumnElement
 
 from chassis.query import AT, SINCE, Connection, Query, given_all, named
 from commands.store.rows import CLIENT, Row
@@ -51,27 +52,36 @@ _PRICE = Query(
     )
     .on_conflict_do_nothing()
 )
-_earlier = pool_prices.alias("earlier")
-_PRICES = Query(
-    select(pool_prices)
-    .where(
-        pool_prices.c.client_id == CLIENT,
-        pool_prices.c.pool_id == func.any(bindparam("pools", type_=ARRAY(Text))),
-        or_(
-            pool_prices.c.at > SINCE,
-            pool_prices.c.at
-            == select(func.max(_earlier.c.at))
-            .where(
-                *(
-                    _earlier.c[key.name] == pool_prices.c[key.name]
-                    for key in pool_states.primary_key
-                ),
-                _earlier.c.at <= SINCE,
-            )
-            .scalar_subquery(),
-        ),
+_wanted = (
+    func.unnest(
+        *(bindparam(name, type_=ARRAY(Text)) for name in ("instance_types", "regions", "pool_ids"))
     )
-    .order_by(pool_prices.c.at)
+    .table_valued("instance_type", "region", "pool_id")
+    .render_derived(name="wanted")
+)
+_earlier = pool_prices.alias("earlier")
+
+
+def _is_wanted(prices: Any) -> ColumnElement[bool]:
+    return and_(prices.c.client_id == CLIENT, *(prices.c[key.name] == key for key in _wanted.c))
+
+
+_in_force_at = select(func.max(_earlier.c.at)).where(_is_wanted(_earlier), _earlier.c.at <= SINCE)
+_begins_at = func.coalesce(_in_force_at.correlate(_wanted).scalar_subquery(), SINCE)
+# Read pool by pool, along the key: a list of pools alone would read all prices of the client.
+_read = (
+    select(
+        func.array_agg(aggregate_order_by(pool_prices.c.at, pool_prices.c.at)).label("moments"),
+        func.array_agg(
+            aggregate_order_by(pool_prices.c.price_usd_per_hour, pool_prices.c.at)
+        ).label("prices"),
+    )
+    .where(_is_wanted(pool_prices), pool_prices.c.at >= _begins_at)
+    .correlate(_wanted)
+    .lateral("read")
+)
+_PRICES = Query(
+    select(*_wanted.c, *_read.c).select_from(_wanted).join(_read, _read.c.moments.is_not(None))
 )
 _ALIKE = Query(
     select(pool_states).where(
@@ -110,17 +120,27 @@ async def see_price(db: Connection, client_id: UUID, state: PoolState, price: fl
 
 
 async def prices(
-    db: Connection, client_id: UUID, names: Sequence[str], *, since: datetime
+    db: Connection, client_id: UUID, wanted: Collection[Key], *, since: datetime
 ) -> Mapping[Key, Sequence[tuple[datetime, float]]]:
-    """What pools of these names cost from each moment on: the last before `since`, and all after.
+    """What these pools cost from each moment on: the last before `since`, and all after.
 
     A pool of which nothing is known has no prices.
     """
-    found: dict[Key, list[tuple[datetime, float]]] = defaultdict(list)
-    for row in await _PRICES.rows(db, client_id=client_id, pools=list(names), since=since):
-        key = (row["instance_type"], row["region"], row["pool_id"])
-        found[key].append((row["at"], row["price_usd_per_hour"]))
-    return found
+    keys = sorted(set(wanted))
+    rows = await _PRICES.rows(
+        db,
+        client_id=client_id,
+        instance_types=[instance_type for instance_type, _, _ in keys],
+        regions=[region for _, region, _ in keys],
+        pool_ids=[pool_id for _, _, pool_id in keys],
+        since=since,
+    )
+    return {
+        (row["instance_type"], row["region"], row["pool_id"]): list(
+            zip(row["moments"], row["prices"], strict=True)
+        )
+        for row in rows
+    }
 
 
 async def alike(

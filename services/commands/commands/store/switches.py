@@ -40,6 +40,9 @@ _DUE = Query(
     .order_by(func.min(switches.c.meter_at))
     .limit(LIMIT)
 )
+_DUE_SWITCHES = Query(
+    _switch.where(of_agent(switches), switches.c.meter_at <= AT).order_by(switches.c.completed_at)
+)
 _METER_AGAIN = Query(
     update(switches)
     .where(switches.c.id == bindparam("switch_id", type_=Uuid))
@@ -75,6 +78,13 @@ async def due(
 ) -> Sequence[Row]:
     """Agents of these partitions with a switch that is to be metered, the longest due first."""
     return await _DUE.rows(db, partitions=list(partitions), at=at, limit=limit)
+
+
+async def due_switches(
+    db: Connection, agent_id: UUID, client_id: UUID, *, at: datetime
+) -> Sequence[Row]:
+    """The agent's switches that are to be metered, each with when the old instance was gone."""
+    return await _DUE_SWITCHES.rows(db, agent_id=agent_id, client_id=client_id, at=at)
 
 
 async def meter_again(db: Connection, switch_id: UUID, *, at: datetime | None) -> None:
