@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import commands.store
@@ -41,6 +42,12 @@ async def test_the_migrated_schema_is_the_declared_one(addresses: dict[str, str]
 @pytest.mark.parametrize("name", QUERIES)
 async def test_every_statement_fits_the_schema(commands: Scene, name: str) -> None:
     await commands.db.raw.prepare(QUERIES[name].sql)
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
+def test_a_row_is_deleted_without_a_scan_for_those_that_name_it(table: Table) -> None:
+    leading = {index.columns[0] for index in table.indexes} | {next(iter(table.primary_key))}
+    assert {key.parent for key in table.foreign_keys} <= leading
 
 
 async def test_no_other_role_reads_the_commands_tables(addresses: dict[str, str]) -> None:

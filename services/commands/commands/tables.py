@@ -133,7 +133,7 @@ replicas = Table(
     Column("sync_percentage", Float, nullable=False),
     Column("price_usd_per_hour", Float),
     # The command that tells the agent to launch it.
-    Column("command_id", ForeignKey("commands.id")),
+    Column("command_id", ForeignKey("commands.id"), index=True),
     Column("error", Text),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -152,8 +152,8 @@ emergencies = Table(
     Column("kind", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("instance_id", Text),
-    Column("replica_id", ForeignKey("replicas.id")),
-    Column("command_id", ForeignKey("commands.id")),
+    Column("replica_id", ForeignKey("replicas.id"), index=True),
+    Column("command_id", ForeignKey("commands.id"), index=True),
     Column("opened_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("closed_at", Moment),
@@ -170,7 +170,7 @@ termination_notices = Table(
     Column("client_id", Uuid, nullable=False),
     Column("termination_time", Moment, nullable=False),
     Column("noticed_at", Moment, nullable=False),
-    Column("emergency_id", ForeignKey("emergencies.id"), nullable=False),
+    Column("emergency_id", ForeignKey("emergencies.id"), nullable=False, index=True),
 )
 
 pool_states = Table(
