@@ -63,6 +63,18 @@ async def test_once_settled_a_switch_is_told_of_at_last(agent: OneAgent) -> None
     assert first.switch_id not in {told.switch_id for told in await metered(agent)}
 
 
+async def test_a_deleted_agents_switch_is_told_of_once_more(agent: OneAgent) -> None:
+    await move(agent)
+    later(hours=1)
+    await agent.changes(deleted=True)
+    later(hours=5)
+    [told] = await metered(agent)
+    assert told.is_settled
+    assert told.realised_savings == pytest.approx(0.06 - 0.10, abs=1e-3)
+    later(hours=50)
+    assert await metered(agent) == []
+
+
 async def test_only_the_prices_of_what_is_due_are_read(agent: OneAgent, commands: Scene) -> None:
     await move(agent)
     await agent.instance_ends("i-0")

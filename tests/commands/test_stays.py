@@ -46,6 +46,39 @@ async def test_a_stay_ends_when_the_agent_is_there_no_more(
     assert switch.realised_savings == pytest.approx(0.06, abs=1e-3)
 
 
+@pytest.mark.parametrize(("reported_hours", "charged_hours"), [(None, 3), (2, 2), (10, 3)], ids=str)
+async def test_a_deleted_agent_pays_for_its_old_instance_until_the_deletion(
+    agent: OneAgent, reported_hours: int | None, charged_hours: int
+) -> None:
+    start = clock.now()
+    await move(agent)
+    later(hours=1)
+    await agent.changes(instance_id=None)
+    later(hours=3)
+    await agent.changes(deleted=True)
+    later(hours=9)
+    await agent.changes(deleted=False, instance_id="i-0")
+    later(hours=20)
+    if reported_hours is not None:
+        await agent.instance_ends("i-0", at=start + timedelta(hours=reported_hours))
+    [switch] = await listed(agent)
+    assert switch.is_settled
+    assert switch.realised_savings == pytest.approx(0.06 - charged_hours * 0.10, abs=1e-3)
+
+
+async def test_a_switch_heard_of_after_the_deletion_is_charged_until_then(agent: OneAgent) -> None:
+    await agent.changes()
+    before, at = agent.state, clock.now()
+    later(hours=2)
+    await agent.changes(deleted=True, revision=before.revision + 2)
+    later(hours=10)
+    agent.state = before
+    await move(agent, at=at)
+    [switch] = await listed(agent)
+    assert switch.is_settled
+    assert switch.realised_savings == pytest.approx(2 * 0.06 - 2 * 0.10, abs=1e-3)
+
+
 async def test_a_switch_heard_of_late_earns_until_the_agent_left(agent: OneAgent) -> None:
     await agent.changes()
     before, at = agent.state, clock.now()

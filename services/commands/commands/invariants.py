@@ -95,6 +95,10 @@ RULES = {
         where s.ended_at is null and s.new_instance ->> 'instance_id' is distinct from
             case when (a.state ->> 'deleted')::boolean then null else a.state ->> 'instance_id' end
     """,
+    "a deleted agent's switches cost no more": """
+        select s.agent_id::text from switches s join agent_contexts a using (agent_id)
+        where (a.state ->> 'deleted')::boolean and s.agent_deleted_at is null
+    """,
     "an agent stays in one place at a time": """
         select a.agent_id::text from switches a join switches b using (agent_id)
         where a.completed_at < b.completed_at

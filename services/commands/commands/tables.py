@@ -108,6 +108,8 @@ switches = Table(
     Column("completed_at", Moment, nullable=False),
     # When the agent left the instance that it switched to.
     Column("ended_at", Moment),
+    # When the agent was deleted: whether its old instance is gone is told by nobody after that.
+    Column("agent_deleted_at", Moment),
     # When it is told next what the switch has brought; null once that is settled.
     Column("meter_at", Moment),
     Index("switches_to_meter", "meter_at", postgresql_where=text("meter_at is not null")),

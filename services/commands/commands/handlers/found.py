@@ -1,6 +1,7 @@
 """The agent that a message speaks of, locked, as the newest of all that was told of it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from chassis.transaction import Tx
@@ -49,17 +50,25 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Held:
     known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
     former, has_moved = known, False
     if known is None or known["revision"] < state.revision:
-        moved_at = None if former is None else former["moved_at"]
-        home = home_of(state)
-        if former is not None and home_of(held(former).state) != home:
-            moved_at = tx.told_at
-            await switches.end_stays(tx.db, state.agent_id, at=moved_at, unless_on=home)
+        moved_at = None if former is None else await _leave(former, state, tx)
         known = await contexts.advance(tx.db, state, moved_at=moved_at)
         has_moved = former is not None and _has_moved(former, state)
         if known is None:  # Another transaction made the row known in between.
             known = await contexts.for_update(tx.db, state.agent_id, state.client_id)
     assert known is not None, f"agent {state.agent_id} belongs to another client"
     return replace(held(known), has_moved=has_moved)
+
+
+async def _leave(former: Row, state: AgentState, tx: Tx) -> datetime | None:
+    """End what ends with a new state; when the agent moved last, or ceased to live anywhere."""
+    moved_at: datetime | None = former["moved_at"]
+    before, home = held(former).state, home_of(state)
+    if home_of(before) != home:
+        moved_at = tx.told_at
+        await switches.end_stays(tx.db, state.agent_id, at=moved_at, unless_on=home)
+    if state.deleted and not before.deleted:
+        await switches.lose_agent(tx.db, state.agent_id, at=tx.told_at)
+    return moved_at
 
 
 def home_of(state: AgentState) -> str | None:

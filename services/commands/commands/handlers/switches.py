@@ -36,7 +36,7 @@ PAGES = Pages("switches", at="completed_at")
 async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
     """Keep a switch that the registry made true, and end the command that asked for it."""
     agent = await agent_as_told(request.agent, tx)
-    report = request.report
+    report, left_at = request.report, _left_at(agent, request, tx)
     await store.end_stays(tx.db, agent.id, at=request.completed_at, unless_on=None)
     await store.add(
         tx.db,
@@ -47,7 +47,8 @@ async def record_switch(request: RecordSwitch, tx: Tx) -> Done:
         trigger=report.trigger.value,
         downtime_seconds=report.downtime_seconds,
         completed_at=request.completed_at,
-        ended_at=_left_at(agent, request, tx),
+        ended_at=left_at,
+        agent_deleted_at=left_at if agent.state.deleted else None,
         meter_at=savings.metered_next(request.completed_at, tx.now),
         **report.model_dump(mode="json", include={"old_instance", "new_instance"}),
         **report.model_dump(mode="json", include={"pricing", "timing"}),

@@ -1,7 +1,8 @@
 """What a switch has brought in money: metered by the hour, and never made to look better.
 
 A switch earns the difference of two prices for as long as the agent stays where it went. It pays
-for the old instance until that is gone, for replicas, and for the time in which nothing ran.
+for the old instance until that is gone, for replicas, and for the time in which nothing ran. Of a
+deleted agent nobody can tell what became of the old instance: it pays for that until the deletion.
 """
 
 from bisect import bisect_right

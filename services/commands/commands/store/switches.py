@@ -13,7 +13,7 @@ from commands.store.rows import AGENT, PARTITIONS, Row, of_agent
 from commands.tables import agent_contexts, switches, zombies
 
 _ADD = Query(insert(switches).values(given_all(switches)))
-# What is learned of an agent stays true although the request that told it is refused.
+# What is learned of an agent stays true although the request that told it is refused: `writes`.
 _END_STAYS = Query(
     update(switches)
     .where(
@@ -26,7 +26,15 @@ _END_STAYS = Query(
     .values(ended_at=func.greatest(switches.c.completed_at, AT)),
     writes=False,
 )
-_switch = select(switches, zombies.c.terminated_at.label("old_gone_at")).outerjoin(
+_LOSE_AGENT = Query(
+    update(switches)
+    .where(switches.c.agent_id == AGENT, switches.c.agent_deleted_at.is_(None))
+    .values(agent_deleted_at=func.greatest(switches.c.completed_at, AT)),
+    writes=False,
+)
+# Of two moments, or of the one that is known, the earlier.
+_old_gone_at = func.least(zombies.c.terminated_at, switches.c.agent_deleted_at)
+_switch = select(switches, _old_gone_at.label("old_gone_at")).outerjoin(
     zombies,
     (zombies.c.agent_id == switches.c.agent_id)
     & (zombies.c.instance_id == switches.c.old_instance["instance_id"].astext),
@@ -73,6 +81,11 @@ async def end_stays(db: Connection, agent_id: UUID, *, at: datetime, unless_on: 
     await _END_STAYS.run(db, agent_id=agent_id, at=at, instance_id=unless_on)
 
 
+async def lose_agent(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """The agent was deleted: nobody can tell any more that an instance which it left is gone."""
+    await _LOSE_AGENT.run(db, agent_id=agent_id, at=at)
+
+
 async def due(
     db: Connection, partitions: Sequence[int], *, at: datetime, limit: int
 ) -> Sequence[Row]:
@@ -98,7 +111,10 @@ async def postpone(db: Connection, agent_id: UUID, *, at: datetime) -> None:
 
 
 async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
-    """All switches of an agent, each with the moment at which the old instance was gone."""
+    """All switches of an agent, each with the moment at which the old instance was gone.
+
+    It counts as gone, at the latest, when its agent was deleted.
+    """
     return await _ALL.rows(db, agent_id=agent_id, client_id=client_id)
 
 
