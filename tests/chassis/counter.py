@@ -7,6 +7,7 @@ import asyncio
 import os
 from uuid import UUID
 
+from prometheus_client import Counter
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -32,6 +33,7 @@ counts = Table(
 )
 bus_tables(metadata)
 
+TOLD = Counter("spotkeeper_told", "What the counter was told.")
 _ADD = Query(
     insert(counts)
     .values(id=bindparam("new_id"), count=1)
@@ -53,6 +55,7 @@ async def shut_down_agent(request: ShutDownAgent, tx: Tx) -> Done:
     if request.reason == "slow":
         await asyncio.sleep(0.3)
     count = await _ADD.value(tx.db, new_id=request.agent_id)
+    tx.count(TOLD.inc)
     if request.reason == "late":
         raise Refused("LATE", "refused after writing", 409)
     if request.reason == "poison":

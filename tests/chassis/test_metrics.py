@@ -13,6 +13,7 @@ from chassis.health import Health
 from chassis.settings import ServiceSettings
 from spotkeeper.embedded.child import HOST, free_port
 from spotkeeper_contracts import PARTITIONS
+from spotkeeper_contracts.agents import ShutDownAgent
 from spotkeeper_contracts.examples import example
 from spotkeeper_contracts.presence import AgentCameOnline, AgentWentOffline
 from spotkeeper_contracts.topics import REGISTRY_REQUESTS
@@ -98,8 +99,30 @@ async def test_a_fact_that_concerns_others_is_counted_as_skipped(bus: Bus, new_k
         }
 
 
-async def is_counted(bus: Bus, key: UUID) -> bool:
-    return await bus.count(key) == 1
+async def test_a_message_that_is_handled_again_for_anothers_bug_is_counted_once(
+    bus: Bus, new_key: NewKey
+) -> None:
+    key, port = new_key(), free_port()
+    for reason in ("good", "poison", "good"):
+        request = example(ShutDownAgent, agent_id=key, reason=reason)
+        await bus.producer.send(Envelope.of(request, source="gateway").to_record())
+    async with bus.service(operations_port=str(port)):
+        await eventually(lambda: is_counted(bus, key, 2), within_seconds=30)
+        assert await total(port, "spotkeeper_batches_split") >= 1
+        assert await total(port, "spotkeeper_told") == 2
+        assert await total(port, "spotkeeper_messages_handled", outcome="done") == 2
+        assert await total(port, "spotkeeper_messages_handled", outcome="dead") == 1
+
+
+async def total(operations_port: int, name: str, **labels: str) -> float:
+    """What a counter has come to, with these labels."""
+    samples = await metric(operations_port, name)
+    told = [one for one in samples if one.name.endswith("_total")]
+    return sum(one.value for one in told if labels.items() <= one.labels.items())
+
+
+async def is_counted(bus: Bus, key: UUID, times: int = 1) -> bool:
+    return await bus.count(key) == times
 
 
 async def lag_is(operations_port: int, wanted: dict[int, int]) -> bool:

@@ -101,3 +101,15 @@ async def test_what_cannot_be_metered_holds_nobody_up(agent: OneAgent, commands:
     later(hours=1)
     assert await metered(other)
     assert await metered(agent) == []
+
+
+async def test_what_a_bug_undoes_is_not_counted_either(commands: Scene) -> None:
+    counted: list[float] = []
+
+    async def work() -> None:
+        commands.tx.count(counted.append)
+        raise RuntimeError("a bug")
+
+    assert not await commands.tx.apart(work())
+    assert commands.tx.counted == []
+    assert counted == []

@@ -19,10 +19,11 @@ from chassis.envelope import known_type
 from chassis.log import get_logger
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
+from chassis.outcome import Outcome
 from chassis.producer import Producer
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
-from chassis.transaction import Outcome, RefusedAfterWriting, Work
+from chassis.transaction import RefusedAfterWriting, Work
 from spotkeeper_contracts import Refusal
 
 log = get_logger()

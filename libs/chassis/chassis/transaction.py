@@ -4,7 +4,7 @@ It returns what is to be published once it is committed. Nothing here talks to t
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from chassis.inbox import Handled, Inbox
 from chassis.log import get_logger
 from chassis.outages import is_outage
 from chassis.outbox import Outbox
+from chassis.outcome import Measure, Outcome
 from chassis.query import Connection
 from chassis.settings import ServiceSettings
 from spotkeeper_contracts import Message, Refusal, Refused, Reply, Request
@@ -45,21 +46,6 @@ class RefusedAfterWriting(Exception):
         self.refusal = refusal
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a transaction leaves to be published.
-
-    An asker gets the states that its request changed before the answer, so that it reads its own
-    writes without waiting for the topics of those states.
-    """
-
-    answers: list[Record] = field(default_factory=list)
-    emitted: list[Record] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
-    has_repeats: bool = False
-    """Whether a message was handled before, and perhaps not published."""
-
-
 class Tx:
     """All that a handler may touch."""
 
@@ -75,6 +61,7 @@ class Tx:
         self.request_id: UUID = envelope.request_id or envelope.id
         self.settings: Any = settings
         self.emitted: list[Message] = []
+        self.counted: list[tuple[Measure, float]] = []
         self._service = service
 
     def emit(self, message: Message) -> None:
@@ -83,6 +70,10 @@ class Tx:
             f"{self._service} may not write {message.topic.name}"
         )
         self.emitted.append(message)
+
+    def count(self, measure: Measure, figure: float = 1.0) -> None:
+        """Give a metric a figure after the commit: what is rolled back, or tried again, was not."""
+        self.counted.append((measure, figure))
 
     def act_alone(self) -> None:
         """Whoever sent the message asked for nothing of what is done and emitted from here on."""
@@ -97,14 +88,14 @@ class Tx:
 
         For a sweep: of the many that the clock concerns, one must not hold up the others.
         """
-        emitted = len(self.emitted)
+        emitted, counted = len(self.emitted), len(self.counted)
         try:
             async with self.db.raw.transaction():
                 await work
         except Exception as error:  # Told apart here; an outage concerns all of the sweep.
             if is_outage(error):
                 raise
-            del self.emitted[emitted:]
+            del self.emitted[emitted:], self.counted[counted:]
             log.error("sweep raised", exc_info=error)
             metrics.SWEEPS_FAILED.inc()
             return False
@@ -145,23 +136,24 @@ class Work:
             for delivery in batch:
                 id = delivery.envelope.id
                 if not delivery.remembered:
-                    answer = await self._look(db, delivery)
+                    answer = await self._look(db, delivery, outcome)
                 elif id in fresh:
                     fresh.discard(id)
-                    answer, records = await self._handle(db, delivery)
+                    answer, records = await self._handle(db, delivery, outcome)
                     emitted += [(delivery.partition, record) for record in records]
                     outcome.answers += _states_for_asker(delivery.envelope, records)
                     handled[id] = Handled(delivery.fingerprint, answer)
                     if answer is not None:
                         answers[id] = answer
                 else:
-                    answer = self._repeat(delivery, handled[id])
+                    answer = self._repeat(delivery, handled[id], outcome)
                     outcome.has_repeats = True
                 if answer is not None:
                     outcome.answers += self._answer_record(delivery, answer)
             faults.after("handled")
             outcome.seqs = await self._keep(db, answers, emitted)
             outcome.emitted = [record for _, record in emitted]
+        outcome.count()
         faults.after("committed")
         return outcome
 
@@ -192,9 +184,10 @@ class Work:
             more = await self.sweep(partitions, tx)
             records = [self._record(cause, message) for message in tx.emitted]
             kept = [(record.partition, record) for record in records]
-            outcome = Outcome(emitted=records)
+            outcome = Outcome(emitted=records, counted=tx.counted)
             if kept:
                 outcome.seqs = await self._outbox.add(db, kept)
+        outcome.count()
         faults.after("committed")
         return outcome, more
 
@@ -205,15 +198,17 @@ class Work:
         refusal: Refusal,
     ) -> Outcome:
         """Keep and answer a refusal whose transaction was rolled back."""
-        db = Connection(raw)
+        db, outcome = Connection(raw), Outcome()
         async with raw.transaction():
             fresh, handled = await self._claim(db, [delivery])
             answer: Message | None = refusal
             if delivery.envelope.id in fresh and self._inbox is not None:
                 await self._inbox.answer(db, {delivery.envelope.id: refusal})
             elif delivery.envelope.id in handled:
-                answer = self._repeat(delivery, handled[delivery.envelope.id])
-        return Outcome(answers=self._answer_record(delivery, answer) if answer else [])
+                answer = self._repeat(delivery, handled[delivery.envelope.id], outcome)
+        outcome.count()
+        outcome.answers += self._answer_record(delivery, answer) if answer else []
+        return outcome
 
     async def _claim(
         self, db: Connection, batch: Sequence[Delivery]
@@ -230,24 +225,24 @@ class Work:
         repeats = arrived.keys() - fresh
         return fresh, await self._inbox.handled(db, list(repeats)) if repeats else {}
 
-    async def _look(self, db: Connection, delivery: Delivery) -> Message | None:
+    async def _look(self, db: Connection, delivery: Delivery, outcome: Outcome) -> Message | None:
         """The answer to a question that changes nothing, unless nobody waits for it any more.
 
         So one that the database cannot answer in time holds its lane for a minute, not for ever.
         """
         if not delivery.is_awaited:
-            metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "late").inc()
+            outcome.ended(delivery.envelope.message.type, "late")
             return None
-        answer, _ = await self._handle(db, delivery)
+        answer, _ = await self._handle(db, delivery, outcome)
         return answer
 
     async def _handle(
-        self, db: Connection, delivery: Delivery
+        self, db: Connection, delivery: Delivery, outcome: Outcome
     ) -> tuple[Message | None, list[Record]]:
         envelope = delivery.envelope
         kind = envelope.message.type
         if envelope.refusal is not None:
-            metrics.MESSAGES_HANDLED.labels(kind, "refused").inc()
+            outcome.ended(kind, "refused")
             return envelope.refusal, []
         tx = Tx(db, envelope, service=self._service, settings=self._settings)
         metrics.MESSAGE_AGE_SECONDS.observe(max(0.0, (tx.now - envelope.time).total_seconds()))
@@ -259,14 +254,15 @@ class Work:
         except Refused as refused:
             if db.writes != writes or tx.emitted:
                 raise RefusedAfterWriting(refused.refusal) from refused
-            metrics.MESSAGES_HANDLED.labels(kind, "refused").inc()
+            outcome.ended(kind, "refused")
             return refused.refusal, []
-        metrics.MESSAGES_HANDLED.labels(kind, "done").inc()
+        outcome.counted += tx.counted
+        outcome.ended(kind, "done")
         cause = replace(envelope, actor=tx.actor)
         return answer, [self._record(cause, message) for message in tx.emitted]
 
-    def _repeat(self, delivery: Delivery, handled: Handled) -> Message | None:
-        metrics.MESSAGES_HANDLED.labels(delivery.envelope.message.type, "repeat").inc()
+    def _repeat(self, delivery: Delivery, handled: Handled, outcome: Outcome) -> Message | None:
+        outcome.ended(delivery.envelope.message.type, "repeat")
         if handled.fingerprint != delivery.fingerprint:
             return IDEMPOTENCY_MISMATCH
         return handled.answer

@@ -109,7 +109,7 @@ async def finish(
     await queue.end(
         tx.db, row["agent_id"], row["id"], status, at=tx.now, by=by, detail=detail, **report
     )
-    metrics.COMMANDS_FINISHED.labels(row["command_type"], status.value).inc()
+    tx.count(metrics.COMMANDS_FINISHED.labels(row["command_type"], status.value).inc)
     tx.emit(
         CommandFinished(
             agent_id=row["agent_id"],

@@ -150,7 +150,8 @@ async def _hand_out(rows: list[Row], tx: Tx) -> None:
     )
     for row in rows:
         if row["status"] == CommandStatus.QUEUED:
-            metrics.DELIVERY_SECONDS.observe((tx.now - row["created_at"]).total_seconds())
+            waited = tx.now - row["created_at"]
+            tx.count(metrics.DELIVERY_SECONDS.observe, waited.total_seconds())
         tx.emit(
             CommandDelivered(
                 agent_id=row["agent_id"],

@@ -52,7 +52,7 @@ async def open_emergency(
         outcome=Outcome.NONE.value if is_over else None,
         **told,
     )
-    metrics.EMERGENCIES.labels(kind.value, action.value).inc()
+    tx.count(metrics.EMERGENCIES.labels(kind.value, action.value).inc)
     tx.emit(
         EmergencyOpened(emergency_id=emergency_id, action_taken=action.value, at=tx.now, **told)
     )

@@ -51,12 +51,12 @@ async def decision_made(event: DecisionMade, tx: Tx) -> None:
         fleet = await contexts.fleet_for_update(tx.db, agent.client_id, at=tx.now)
         most = acting.switches_at_once(fleet["agents"], tx.settings.switching_share)
         if fleet["switching"] >= most:
-            metrics.SWITCHES_HELD_BACK.inc()
+            tx.count(metrics.SWITCHES_HELD_BACK.inc)
             log.info("switch held back", agent_id=str(agent.id), switching=fleet["switching"])
             return
         heard_by = tx.now + timedelta(seconds=tx.settings.issue_pending_seconds)
         await contexts.change(tx.db, agent.id, open_command_id=None, open_until=heard_by)
-    metrics.SWITCHES_ISSUED.labels(str(event.urgent).lower()).inc()
+    tx.count(metrics.SWITCHES_ISSUED.labels(str(event.urgent).lower()).inc)
     tx.emit(
         IssueSwitch(
             agent_id=agent.id,

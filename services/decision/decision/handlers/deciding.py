@@ -57,7 +57,7 @@ async def decide(request: Decide, tx: Tx) -> DecisionAnswer:
     )
     tx.emit(_made(agent, market, detail, answer))
     is_degraded = str(detail.outcome == DEGRADED).lower()
-    metrics.DECISIONS.labels(detail.recommendation.value, is_degraded).inc()
+    tx.count(metrics.DECISIONS.labels(detail.recommendation.value, is_degraded).inc)
     return DecisionAnswer(
         decision_id=detail.decision_id,
         recommendation=detail.recommendation,
@@ -159,7 +159,7 @@ async def _keep_prices(agent: Known, market: Market, known: Sequence[Row], tx: T
     kept = await pools.keep_prices(
         tx.db, agent.client_id, prices, ondemand=market.ondemand_price, only_changes_at=tx.now
     )
-    metrics.PRICES_RECORDED.labels("decide").inc(kept)
+    tx.count(metrics.PRICES_RECORDED.labels("decide").inc, kept)
 
 
 def _told(agent: Known, told: Situation, market: Market, now: datetime) -> dict[str, Any]:

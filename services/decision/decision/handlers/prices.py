@@ -36,7 +36,7 @@ async def report_pricing(request: ReportPricing, tx: Tx) -> PricesRecorded:
         for price in report.spot_prices
     ]
     kept = await pools.keep_prices(tx.db, agent.client_id, told, ondemand=report.on_demand_price)
-    metrics.PRICES_RECORDED.labels("report").inc(kept)
+    tx.count(metrics.PRICES_RECORDED.labels("report").inc, kept)
     same = (report.instance_type, report.region) == (agent.state.instance_type, agent.state.region)
     if same:
         await contexts.change(tx.db, agent.id, ondemand_price=report.on_demand_price)
@@ -66,7 +66,7 @@ async def agent_told_prices(
     kept = await pools.keep_prices(
         tx.db, agent.client_id, [told], ondemand=ondemand, only_changes_at=tx.now
     )
-    metrics.PRICES_RECORDED.labels("heartbeat").inc(kept)
+    tx.count(metrics.PRICES_RECORDED.labels("heartbeat").inc, kept)
 
 
 async def keep_prices_of_switch(event: SwitchCompleted, agent: Known, tx: Tx) -> None:
@@ -85,7 +85,7 @@ async def keep_prices_of_switch(event: SwitchCompleted, agent: Known, tx: Tx) ->
     at = min(event.at, tx.now)
     told = [Told(pool_id, place.group, price, at) for pool_id, (place, price) in found.items()]
     kept = await pools.keep_prices(tx.db, agent.client_id, told, ondemand=None)
-    metrics.PRICES_RECORDED.labels("switch").inc(kept)
+    tx.count(metrics.PRICES_RECORDED.labels("switch").inc, kept)
 
 
 def _says_it_moved(
