@@ -12,7 +12,7 @@ from chassis.testing import Scene, example
 from decision.engine import engine_of
 from spotkeeper_contracts import Message, Refused, Request
 from spotkeeper_contracts.agents import AgentState
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.commands import AgentQuestion, Command, CommandQueued
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.decisions import (
     Decide,
@@ -215,6 +215,27 @@ class OneAgent:
         await self.changes(
             instance_id=new.instance_id, current_pool_id=pool_id, current_mode=new.mode
         )
+
+    async def is_queued(self, **fields: object) -> Command:
+        """Let the switch of the loop be queued."""
+        told = {
+            "priority": 25,
+            "target_mode": "spot",
+            "target_pool": THERE,
+            "created_at": clock.now(),
+            "expires_at": clock.now().replace(year=2100),
+            **fields,
+        }
+        command = example(
+            Command,
+            command_id=clock.new_id(),
+            command_type="switch",
+            parameters={"trigger": "automatic"},
+            **told,
+        )
+        ids = {"agent_id": self.id, "client_id": self.state.client_id}
+        await self.scene.handle(example(CommandQueued, command=command, **ids))
+        return command
 
     async def acts(self) -> list[Message]:
         """Let the loop hear of the last decision; what it asks for."""

@@ -4,8 +4,6 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene, example
-from decision.engine import engine_of
-from decision.slots import Slot
 from decision.store import contexts, evidence
 from spotkeeper_contracts import Message
 from spotkeeper_contracts.commands import (
@@ -13,10 +11,8 @@ from spotkeeper_contracts.commands import (
     CommandFinished,
     CommandQueued,
     Trigger,
-    WithdrawSwitch,
 )
 from spotkeeper_contracts.decisions import DecisionMade, GetStatistics
-from spotkeeper_contracts.models import ModelRole
 from spotkeeper_contracts.switches import GetSwitchStatistics, IssueSwitch
 from tests.decision.fleet import HERE, THERE, OneAgent, later
 
@@ -35,28 +31,6 @@ async def fleet(decided: Scene, size: int) -> list[OneAgent]:
     for agent in agents:
         await agent.is_known()
     return agents
-
-
-async def is_queued(agent: OneAgent, **fields: object) -> Command:
-    """Let the switch of the loop be queued."""
-    told = {
-        "priority": 25,
-        "target_mode": "spot",
-        "target_pool": THERE,
-        "created_at": clock.now(),
-        "expires_at": clock.now().replace(year=2100),
-        **fields,
-    }
-    command = example(
-        Command,
-        command_id=clock.new_id(),
-        command_type="switch",
-        parameters={"trigger": "automatic"},
-        **told,
-    )
-    ids = {"agent_id": agent.id, "client_id": agent.state.client_id}
-    await agent.scene.handle(example(CommandQueued, command=command, **ids))
-    return command
 
 
 async def test_deciding_issues_nothing_but_the_loop_does(agent: OneAgent) -> None:
@@ -109,7 +83,7 @@ async def test_an_old_decision_moves_nobody(agent: OneAgent) -> None:
 async def test_an_open_switch_is_waited_for(agent: OneAgent) -> None:
     await agent.decides()
     await agent.acts()
-    command = await is_queued(agent)
+    command = await agent.is_queued()
     later(minutes=2)
     await agent.decides()
     assert switches_of(await agent.acts()) == []
@@ -123,93 +97,6 @@ def switches_of(asked: list[Message]) -> list[IssueSwitch]:
     return [one for one in asked if isinstance(one, IssueSwitch)]
 
 
-@pytest.mark.parametrize(
-    ("pools", "price", "wanted"),
-    [
-        ({THERE: 0.0098}, 0.0104, ("spot", THERE)),
-        ({THERE: 0.0098, "us-east-1c-pool-1": 0.0050}, 0.0104, ("spot", "us-east-1c-pool-1")),
-        ({}, 0.0104, (None, None)),
-        ({}, 0.05, ("ondemand", None)),
-    ],
-)
-async def test_a_switch_that_waits_is_taken_back_unless_it_is_decided_again(
-    agent: OneAgent,
-    pools: dict[str, float],
-    price: float,
-    wanted: tuple[str | None, str | None],
-) -> None:
-    await agent.decides()
-    await agent.acts()
-    command = await is_queued(agent)
-    await agent.decides(pools, price=price)
-    withdrawn = (await agent.acts())[0]
-    assert isinstance(withdrawn, WithdrawSwitch)
-    assert withdrawn.command_id == command.command_id
-    assert (withdrawn.unless_mode, withdrawn.unless_pool) == wanted
-
-
-async def test_a_switch_that_flees_risk_is_taken_back_too(agent: OneAgent) -> None:
-    await agent.opens("rebalance_recommendation")
-    await agent.decides()
-    await agent.acts()
-    command = await is_queued(agent, priority=50)
-    await agent.decides({THERE: 0.03, "us-east-1c-pool-1": 0.0080})
-    withdrawn, issued = await agent.acts()
-    assert isinstance(withdrawn, WithdrawSwitch)
-    assert withdrawn.command_id == command.command_id
-    assert isinstance(issued, IssueSwitch)
-    assert issued.target_pool == withdrawn.unless_pool == "us-east-1c-pool-1"
-
-
-@pytest.mark.parametrize(
-    ("pools", "target"),
-    [
-        ({}, (None, None)),
-        ({THERE: 0.0098, "us-east-1c-pool-1": 0.0050}, ("spot", "us-east-1c-pool-1")),
-    ],
-)
-async def test_a_switch_that_is_queued_after_it_was_decided_otherwise_is_taken_back(
-    agent: OneAgent, pools: dict[str, float], target: tuple[str | None, str | None]
-) -> None:
-    await agent.decides()
-    await agent.acts()
-    await agent.decides(pools)
-    await agent.acts()
-    command = await is_queued(agent)
-    [withdrawn] = agent.emitted(WithdrawSwitch)
-    assert withdrawn.command_id == command.command_id
-    assert (withdrawn.unless_mode, withdrawn.unless_pool) == target
-
-
-async def test_a_switch_that_is_queued_as_it_was_decided_stays(agent: OneAgent) -> None:
-    await agent.decides()
-    await agent.acts()
-    await is_queued(agent)
-    assert agent.emitted(WithdrawSwitch) == []
-
-
-async def test_a_switch_that_was_decided_long_before_it_is_queued_is_taken_back(
-    agent: OneAgent,
-) -> None:
-    await agent.decides()
-    await agent.acts()
-    later(minutes=6)
-    await is_queued(agent)
-    assert len(agent.emitted(WithdrawSwitch)) == 1
-
-
-async def test_a_decision_without_an_engine_takes_nothing_back(
-    agent: OneAgent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await agent.decides()
-    await agent.acts()
-    await is_queued(agent)
-    engine = engine_of(agent.scene.tx.settings)
-    monkeypatch.setattr(engine, "active", Slot(ModelRole.ACTIVE, None, answer_seconds=0.5))
-    assert (await agent.decides({})).outcome == "degraded"
-    assert await agent.acts() == []
-
-
 async def test_an_instance_that_the_agent_left_moves_nobody(agent: OneAgent) -> None:
     former = agent.state.instance_id
     await agent.changes(config={"min_pool_duration_hours": 0})
@@ -218,7 +105,7 @@ async def test_an_instance_that_the_agent_left_moves_nobody(agent: OneAgent) -> 
     stay = await evidence.open_stay(agent.scene.db, agent.id, agent.state.client_id)
     await agent.decides({"us-east-1c-pool-1": 0.0080})
     await agent.acts()
-    await is_queued(agent, target_pool="us-east-1c-pool-1")
+    await agent.is_queued(target_pool="us-east-1c-pool-1")
     answer = await agent.decides(
         {THERE: 0.0120, "us-east-1c-pool-1": 0.0050},
         instance_id=former,
@@ -274,7 +161,7 @@ async def test_the_next_follows_when_one_has_switched(decided: Scene) -> None:
     first, second = await fleet(decided, 2)
     await first.decides()
     await first.acts()
-    await is_queued(first)
+    await first.is_queued()
     await second.decides()
     assert await second.acts() == []
     await first.switches(THERE)
