@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import pytest
 
+from chassis import clock
 from chassis.testing import Scene
 from commands.rules.savings import METER_LATEST, METER_SOONEST
 from spotkeeper_contracts.switches import SavingsMetered
 from tests.commands.fleet import OneAgent, later
-from tests.commands.moves import A, B, C, listed, move, prices_read
+from tests.commands.moves import A, B, C, figures, listed, move, prices_read
 
 
 @pytest.fixture
@@ -61,6 +62,30 @@ async def test_once_settled_a_switch_is_told_of_at_last(agent: OneAgent) -> None
     assert first.realised_savings == pytest.approx(0.06, abs=1e-3)
     later(hours=50)
     assert first.switch_id not in {told.switch_id for told in await metered(agent)}
+
+
+async def test_what_is_settled_is_told_of_at_once(agent: OneAgent) -> None:
+    await move(agent)
+    later(hours=3)
+    assert len(await metered(agent)) == 1
+    await agent.changes(instance_id=None)
+    assert [told.is_settled for told in await metered(agent)] == [False]
+    await agent.instance_ends("i-0")
+    assert [told.is_settled for told in await metered(agent)] == [True]
+    assert await metered(agent) == []
+
+
+async def test_what_is_settled_stays_whatever_is_heard_later(agent: OneAgent) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    at = clock.now() + timedelta(minutes=30)
+    later(hours=1)
+    await agent.changes(instance_id=None)
+    [told] = await metered(agent)
+    await agent.pool(B, 5.0, as_of=at)
+    [switch] = await listed(agent)
+    assert (switch.realised_savings, switch.is_settled) == (told.realised_savings, True)
+    assert (await figures(agent)).total_savings_generated == pytest.approx(0.06)
 
 
 async def test_a_deleted_agents_switch_is_told_of_once_more(agent: OneAgent) -> None:

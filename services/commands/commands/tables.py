@@ -112,6 +112,8 @@ switches = Table(
     Column("agent_deleted_at", Moment),
     # When it is told next what the switch has brought; null once that is settled.
     Column("meter_at", Moment),
+    # What the switch has brought in USD, once that was told as settled.
+    Column("settled_savings", Float),
     Index("switches_to_meter", "meter_at", postgresql_where=text("meter_at is not null")),
     Index("switches_newest_first", "agent_id", "completed_at", "id"),
 )

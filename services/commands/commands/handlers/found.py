@@ -63,11 +63,14 @@ async def _leave(former: Row, state: AgentState, tx: Tx) -> datetime | None:
     """End what ends with a new state; when the agent moved last, or ceased to live anywhere."""
     moved_at: datetime | None = former["moved_at"]
     before, home = held(former).state, home_of(state)
-    if home_of(before) != home:
+    moves, ends = home_of(before) != home, state.deleted and not before.deleted
+    if moves:
         moved_at = tx.told_at
         await switches.end_stays(tx.db, state.agent_id, at=moved_at, unless_on=home)
-    if state.deleted and not before.deleted:
+    if ends:
         await switches.lose_agent(tx.db, state.agent_id, at=tx.told_at)
+    if moves or ends:
+        await switches.meter_all(tx.db, state.agent_id, at=tx.now)
     return moved_at
 
 

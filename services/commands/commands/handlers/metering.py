@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chassis.transaction import Tx
-from commands.handlers.switches import realised_until, stays_of
+from commands.handlers.switches import realised_by, stays_of
 from commands.rules import savings
 from commands.rules.savings import Stay
 from commands.store import switches as store
@@ -23,7 +23,7 @@ async def meter_due(partitions: Sequence[int], tx: Tx) -> bool:
     agents = await store.due(tx.db, partitions, at=tx.now, limit=AGENTS_AT_ONCE)
     for agent in agents:
         if not await tx.apart(_meter(agent, tx)):
-            await store.postpone(tx.db, agent["agent_id"], at=tx.now + AGAIN_AFTER)
+            await store.meter_all(tx.db, agent["agent_id"], at=tx.now + AGAIN_AFTER)
     return len(agents) == AGENTS_AT_ONCE
 
 
@@ -31,9 +31,13 @@ async def _meter(agent: Row, tx: Tx) -> None:
     """Tell of those of an agent's switches that are due, oldest first."""
     rows = await store.due_switches(tx.db, agent["agent_id"], agent["client_id"], at=tx.now)
     for row, stay in zip(rows, await stays_of(rows, tx), strict=True):
-        tx.emit(_told(row, stay, tx.now))
-        again = None if stay.is_settled else savings.metered_next(stay.completed_at, tx.now)
-        await store.meter_again(tx.db, row["id"], at=again)
+        told = _told(row, stay, tx.now)
+        tx.emit(told)
+        if told.is_settled:
+            await store.settle(tx.db, row["id"], told.realised_savings)
+        else:
+            again = savings.metered_next(stay.completed_at, tx.now)
+            await store.meter_again(tx.db, row["id"], at=again)
 
 
 def _told(row: Row, stay: Stay, now: datetime) -> SavingsMetered:
@@ -45,7 +49,7 @@ def _told(row: Row, stay: Stay, now: datetime) -> SavingsMetered:
         trigger=row["trigger"],
         completed_at=stay.completed_at,
         metered_hours=max(until - stay.completed_at, timedelta()) / timedelta(hours=1),
-        realised_savings=realised_until(stay, now),
+        realised_savings=realised_by(row, stay, now),
         is_settled=stay.is_settled,
         at=now,
     )

@@ -92,7 +92,7 @@ async def get_switch_statistics(request: GetSwitchStatistics, tx: Tx) -> Statist
     rows = await store.all_switches(tx.db, request.agent_id, request.client_id)
     stays = await stays_of(rows, tx)
     triggers = [row["trigger"] for row in rows]
-    realised = sum(realised_until(stay, tx.now) for stay in stays)
+    realised = sum(realised_by(row, stay, tx.now) for row, stay in zip(rows, stays, strict=True))
     downtimes = [row["downtime_seconds"] for row in rows if row["downtime_seconds"] is not None]
     return StatisticsAnswer(
         decisions=request.decisions,
@@ -177,8 +177,11 @@ def _key_of(instance: Instance) -> pools.Key | None:
     return None if pool_id is None else (instance.instance_type, instance.region, pool_id)
 
 
-def realised_until(stay: Stay, now: datetime) -> float:
-    """What a switch has brought in USD so far."""
+def realised_by(row: Row, stay: Stay, now: datetime) -> float:
+    """What a switch has brought in USD so far, or what it was settled with."""
+    settled: float | None = row["settled_savings"]
+    if settled is not None:
+        return settled
     return savings.realised(stay, since=stay.completed_at, until=now)
 
 
@@ -195,7 +198,7 @@ def _detail_of(row: Row, stay: Stay, now: datetime) -> SwitchDetail:
         promised_savings_per_hour=savings.promised(
             stay.old_price, stay.new_price, stay.completed_at
         ),
-        realised_savings=realised_until(stay, now),
+        realised_savings=realised_by(row, stay, now),
         is_settled=stay.is_settled,
         timestamp=row["completed_at"],
     )

@@ -12,7 +12,7 @@ from chassis.query import AT, LIMIT, Connection, Query, behind, given, given_all
 from commands.store.rows import AGENT, PARTITIONS, Row, of_agent
 from commands.tables import agent_contexts, switches, zombies
 
-_ADD = Query(insert(switches).values(given_all(switches)))
+_ADD = Query(insert(switches).values(given_all(switches, but=["settled_savings"])))
 # What is learned of an agent stays true although the request that told it is refused: `writes`.
 _END_STAYS = Query(
     update(switches)
@@ -56,10 +56,17 @@ _METER_AGAIN = Query(
     .where(switches.c.id == bindparam("switch_id", type_=Uuid))
     .values(given(switches, "meter_at"))
 )
-_POSTPONE = Query(
+_SETTLE = Query(
+    update(switches)
+    .where(switches.c.id == bindparam("switch_id", type_=Uuid))
+    .values(given(switches, "settled_savings"))
+    .values(meter_at=None)
+)
+_METER_ALL = Query(
     update(switches)
     .where(switches.c.agent_id == AGENT, switches.c.meter_at.is_not(None))
-    .values(meter_at=AT)
+    .values(meter_at=AT),
+    writes=False,
 )
 _PAGE = Query(
     _switch.where(
@@ -100,14 +107,19 @@ async def due_switches(
     return await _DUE_SWITCHES.rows(db, agent_id=agent_id, client_id=client_id, at=at)
 
 
-async def meter_again(db: Connection, switch_id: UUID, *, at: datetime | None) -> None:
-    """Meter the switch then, or never again."""
+async def meter_again(db: Connection, switch_id: UUID, *, at: datetime) -> None:
+    """Meter the switch then."""
     await _METER_AGAIN.run(db, switch_id=switch_id, **named({"meter_at": at}))
 
 
-async def postpone(db: Connection, agent_id: UUID, *, at: datetime) -> None:
-    """Meter the agent's switches then, and not before."""
-    await _POSTPONE.run(db, agent_id=agent_id, at=at)
+async def settle(db: Connection, switch_id: UUID, savings: float) -> None:
+    """Keep what the switch has brought in USD, whatever is heard of it from now on."""
+    await _SETTLE.run(db, switch_id=switch_id, **named({"settled_savings": savings}))
+
+
+async def meter_all(db: Connection, agent_id: UUID, *, at: datetime) -> None:
+    """Meter those of the agent's switches then that are not settled."""
+    await _METER_ALL.run(db, agent_id=agent_id, at=at)
 
 
 async def all_switches(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
