@@ -181,6 +181,19 @@ def test_the_first_entry_of_a_pool_is_its_state_and_no_interruption(torn: Market
     assert [row["from"] for row in forced] == [f"p3.2xlarge.{ZONES[1]}"]
 
 
+def test_an_outage_elsewhere_drives_nobody_to_and_fro_between_equal_pools(torn: Market) -> None:
+    torn.prices = [price_row("p3.2xlarge", zone, 0.918, BEGIN) for zone in ZONES]
+    changes = [(BEGIN, zone, "1") for zone in ZONES]
+    changes += [(START - HOUR, ZONES[2], "0"), (START, ZONES[2], "1")]
+    torn.trace = [
+        {"ts": at.isoformat(), "pool_id": f"p3.2xlarge.{zone}", "available": up}
+        for at, zone, up in changes
+    ]
+    for moves in (torn.run().moves, torn.run(start_mode="pools").moves):
+        assert {row["to"] for row in moves} == {f"p3.2xlarge.{ZONES[0]}"}
+        assert len(moves) == 1
+
+
 def test_the_limits_of_an_agent_can_be_set(calm: Market) -> None:
     assert calm.run("one", max_switches_per_week="0").moves == []
     free = calm.run("two", min_pool_duration_hours="0").report

@@ -9,6 +9,7 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene, example
 from decision.store import evidence
+from spotkeeper_contracts.decisions import Recommendation
 from spotkeeper_contracts.pools import PoolState
 from spotkeeper_contracts.presence import AgentReportedChange
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
@@ -275,3 +276,27 @@ async def test_a_known_history_needs_no_prior_for_confidence(agent: OneAgent) ->
     await agent.scene.sweep()
     answer = await agent.decides()
     assert "no history" not in answer.reason
+
+
+@pytest.mark.parametrize("uptime_hours", [2, 24])
+async def test_a_notice_to_another_agent_drives_nobody_to_a_pool_like_its_own(
+    decided: Scene, uptime_hours: float
+) -> None:
+    """In pools of one price, of which only that one had a notice."""
+    here, *others = (f"p3.2xlarge.us-east-1{zone}" for zone in "acdf")
+    agent = OneAgent(decided, instance_type="p3.2xlarge", current_pool_id=here)
+    other = OneAgent(
+        decided,
+        client_id=agent.state.client_id,
+        instance_type="p3.2xlarge",
+        current_pool_id=others[-1],
+    )
+    for one in (agent, other):
+        await one.is_known()
+    await other.is_noticed()
+    answer = await agent.decides(
+        dict.fromkeys(others, 0.918), price=0.918, ondemand=3.06, uptime_hours=uptime_hours
+    )
+    assert answer.recommendation is Recommendation.STAY
+    own, noticed = [await agent.gate("risk_threshold", pool_id) for pool_id in (here, others[-1])]
+    assert noticed.value > own.value

@@ -11,15 +11,9 @@ from enum import StrEnum
 import numpy as np
 
 from decision.choices import Move, Policy, Pool, Risk, Standing
-from decision.features import (
-    Evidence,
-    Floats,
-    PoolRecord,
-    Rows,
-    candidate_rows,
-    own_rows,
-)
+from decision.features import Evidence, Floats, PoolRecord, Rows, candidate_rows
 from decision.model import Model
+from decision.questions import rated_pools
 from decision.rules import decide
 from spotkeeper.backtest.agents import ON_DEMAND, Agent, MoveMade
 from spotkeeper.backtest.market import Market
@@ -179,13 +173,13 @@ class _Candidates:
 def _own_risks(
     agents: Sequence[Agent], first: Sequence[int], rows: Rows, at: float, model: Model
 ) -> list[Risk | None]:
-    """The risk of each agent's own pool, now that its uptime counts; None on demand."""
+    """The risk of each agent's own pool, as `answer` rates it; None on demand."""
     on_spot = [n for n, agent in enumerate(agents) if agent.pool is not None]
     numbers = [first[n] + (agents[n].pool or 0) for n in on_spot]
     uptime = np.array([at - agents[n].entered_at for n in on_spot])
-    rated = model.risks(own_rows(rows[numbers], uptime)) if on_spot else []
+    _, risks = rated_pools(rows[numbers], np.arange(len(numbers)), uptime, model)
     found: list[Risk | None] = [None] * len(agents)
-    for n, risk in zip(on_spot, rated, strict=True):
+    for n, risk in zip(on_spot, risks, strict=True):
         found[n] = risk
     return found
 
