@@ -39,6 +39,7 @@ from spotkeeper_contracts.replicas import (
 
 CLIENT = UUID(int=7)
 HOME = "i-home"
+MANUAL = {"manual_replica_enabled": True, "auto_switch_enabled": False}
 M = TypeVar("M", bound=Message)
 
 

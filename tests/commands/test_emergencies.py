@@ -10,7 +10,8 @@ from chassis.testing import Scene
 from commands.invariants import violations
 from spotkeeper_contracts.emergencies import EmergencyClosed, EmergencyOpened
 from spotkeeper_contracts.instances import RetireInstance
-from tests.commands.fleet import OneAgent, later
+from spotkeeper_contracts.replicas import PromoteInstance
+from tests.commands.fleet import MANUAL, OneAgent, later
 
 
 @pytest.fixture
@@ -179,3 +180,77 @@ async def test_a_deleted_agent_has_no_emergencies(agent: OneAgent) -> None:
     outcomes: list[Any] = [closed.outcome for closed in agent.emitted(EmergencyClosed)]
     assert outcomes == ["expired", "expired"]
     assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_kept_replica_that_an_emergency_relies_on_stands_until_that_is_over(
+    agent: OneAgent,
+) -> None:
+    await agent.changes(config=MANUAL)
+    [kept] = await agent.replicas()
+    await agent.says(kept.replica_id, "ready", instance_id="i-kept")
+    assert await agent.rebalance() == ("replica_ready", kept.replica_id)
+    await agent.changes(config={"manual_replica_enabled": False})
+    assert await agent.rebalance() == ("replica_ready", kept.replica_id)
+    assert [r.status for r in await agent.replicas()] == ["ready"]
+    assert await violations(agent.commands.db.raw) == {}
+
+    later(hours=2, seconds=1)
+    await agent.commands.sweep()
+    assert [closed.outcome for closed in agent.emitted(EmergencyClosed)] == ["expired"]
+    assert [order.instance.instance_id for order in agent.emitted(RetireInstance)] == ["i-kept"]
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_kept_replica_that_a_notice_waits_for_is_still_launched(agent: OneAgent) -> None:
+    await agent.changes(config=MANUAL)
+    [kept] = await agent.replicas()
+    assert (await agent.notice()).replica_id == kept.replica_id
+    await agent.changes(config={"manual_replica_enabled": False})
+    assert [command.command_id for command in await agent.lease()] == [kept.command_id]
+    await agent.says(kept.replica_id, "syncing", instance_id="i-kept")
+    [order] = agent.emitted(PromoteInstance)
+    await agent.promoted(order)
+    assert (await agent.last_event())[1:] == ("termination_notice", "replica_promoted", "success")
+    assert await violations(agent.commands.db.raw) == {}
+
+
+@pytest.mark.parametrize("status", ["launching", "ready"])
+async def test_a_recommendation_right_after_a_move_is_about_the_new_instance(
+    agent: OneAgent, status: str
+) -> None:
+    _, first = await agent.rebalance()
+    assert first is not None
+    if status == "ready":
+        await agent.says(first, "ready", instance_id="i-first")
+    await agent.changes(instance_id="i-elsewhere", epoch=2)
+    action, second = await agent.rebalance()
+    assert (action, second == first) == ("replica_created", False)
+    assert [r.replica_id for r in await agent.replicas(status="launching")] == [second]
+    assert await agent.last_event() == (
+        True,
+        "rebalance_recommendation",
+        "emergency_replica_created",
+        "pending",
+    )
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_switch_that_the_former_instance_was_told_of_answers_for_it_alone(
+    agent: OneAgent,
+) -> None:
+    await agent.notice()
+    await agent.changes(instance_id="i-elsewhere", epoch=2)
+    action, id = await agent.rebalance()
+    assert (action, id is None) == ("replica_created", False)
+    [command] = await agent.lease()
+    assert (command.command_type, command.parameters.replica_id) == ("create_replica", id)
+    assert agent.told_of_queue() == (0, None)
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_an_emergency_that_nothing_is_done_about_is_found(agent: OneAgent) -> None:
+    await agent.rebalance()
+    broken = "update replicas set status = 'failed', ended_at = now() where agent_id = $1"
+    await agent.commands.db.raw.execute(broken, agent.id)
+    found = await violations(agent.commands.db.raw)
+    assert [*found] == ["an open emergency has a live replica or an open command"]

@@ -21,9 +21,8 @@ from spotkeeper_contracts.replicas import (
     ReportReplicaStatus,
     ReportReplicaSync,
 )
-from tests.commands.fleet import OneAgent, later
+from tests.commands.fleet import MANUAL, OneAgent, later
 
-MANUAL = {"manual_replica_enabled": True, "auto_switch_enabled": False}
 LIVE = ("launching", "syncing", "ready")
 
 

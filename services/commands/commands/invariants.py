@@ -90,6 +90,14 @@ RULES = {
             select from emergencies e where e.replica_id = r.id and e.closed_at is null
         )
     """,
+    "an open emergency has a live replica or an open command": """
+        select e.id::text from emergencies e
+        where e.closed_at is null and not exists (
+            select from replicas r where r.id = e.replica_id and r.ended_at is null
+        ) and not exists (
+            select from commands c where c.id = e.command_id and c.ended_at is null
+        )
+    """,
     "an agent stays where it lives": """
         select s.agent_id::text from switches s join agent_contexts a using (agent_id)
         where s.ended_at is null and s.new_instance ->> 'instance_id' is distinct from

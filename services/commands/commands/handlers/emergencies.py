@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.transaction import Tx
 from commands.handlers.found import Held, agent_to_change
 from commands.handlers.orders import queue_emergency_switch
-from commands.handlers.settling import settle
+from commands.handlers.settling import catch_up, settle
 from commands.handlers.standbys import create_replica, safest, stand_down
 from commands.handlers.threats import answer_to_notice, open_emergency, rescue
 from commands.rules import emergencies as rules
@@ -37,11 +37,8 @@ async def recommend_rebalance(request: RecommendRebalance, tx: Tx) -> RebalanceA
     """Have a replica ready before the instance may be interrupted."""
     agent = await agent_to_change(request, tx)
     await contexts.note_rebalance(tx.db, agent.id, at=tx.now)
-    known = [
-        row
-        for row in await store.open_emergencies(tx.db, agent.id, agent.client_id)
-        if row["expires_at"] > tx.now
-    ]
+    await catch_up(agent, tx)
+    known = await store.open_emergencies(tx.db, agent.id, agent.client_id)
     live = await replicas.live(tx.db, agent.id, agent.client_id)
     leaves = any(row["action"] == Action.SWITCH_TO_ONDEMAND for row in known)
     action, replica_id = rules.answer_to_rebalance(

@@ -1,7 +1,8 @@
 """What follows for replicas and emergencies: see `settling`, which calls each step in its turn."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from chassis.transaction import Tx
 from commands.handlers.found import Held
@@ -46,29 +47,46 @@ def named_until(live: Sequence[Row]) -> list[datetime]:
     ]
 
 
-async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
-    """Close emergencies that are over, with the replicas they made; when the others expire."""
-    still_open, looks = [], []
-    for row in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id):
-        if await _goes_on(row, agent, tx):
-            still_open.append(row)
-            until = rules.waits_until(emergencies.threat_of(row))
-            looks += [row["expires_at"], *([until] if until and until > tx.now else [])]
-    needed = {row["replica_id"] for row in still_open}
+async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[Row]:
+    """Close emergencies that are over, with the replicas they made; those that stay open."""
+    still_open = [
+        row
+        for row in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id)
+        if await _goes_on(row, agent, tx)
+    ]
+    needed = needed_by(still_open)
     for replica in live:
         is_emergency = replica["kind"] == ReplicaKind.EMERGENCY
         if is_emergency and replica["id"] not in needed:
             await stand_down(replica, tx)
-    return looks
+    return still_open
 
 
-async def keep_manual_replicas(agent: Held, live: Sequence[Row], tx: Tx) -> list[datetime]:
-    """Let as many manual replicas stand as the config asks for; when a failed one is replaced."""
+def needed_by(still_open: Sequence[Row]) -> set[UUID | None]:
+    """The replicas that open emergencies rely on."""
+    return {row["replica_id"] for row in still_open}
+
+
+def followed_at(still_open: Sequence[Row], now: datetime) -> list[datetime]:
+    """When open emergencies expire, or wait for the launch of their replica no more."""
+    waits = [rules.waits_until(emergencies.threat_of(row)) for row in still_open]
+    due = [until for until in waits if until is not None and until > now]
+    return [row["expires_at"] for row in still_open] + due
+
+
+async def keep_manual_replicas(
+    agent: Held, live: Sequence[Row], needed: Container[UUID | None], tx: Tx
+) -> list[datetime]:
+    """Let as many manual replicas stand as the config asks for; when a failed one is replaced.
+
+    One that is `needed` stands until what needs it is over, whatever the config asks for.
+    """
     config = agent.state.config
     rows = {row["id"]: row for row in live}
     standing = [replicas.standby_of(row) for row in live]
     for one in standby.superfluous(config, standing):
-        await stand_down(rows[one.id], tx)
+        if one.id not in needed:
+            await stand_down(rows[one.id], tx)
     missing = 0 if agent.state.deleted else standby.missing(config, standing)
     if not missing:
         return []

@@ -12,8 +12,10 @@ from chassis.transaction import Tx
 from commands.handlers.following import (
     end_replicas,
     follow_emergencies,
+    followed_at,
     keep_manual_replicas,
     named_until,
+    needed_by,
 )
 from commands.handlers.found import Held, held
 from commands.handlers.orders import finish
@@ -39,17 +41,32 @@ async def settle_due(partitions: Sequence[int], tx: Tx) -> bool:
 
 async def settle(agent: Held, tx: Tx) -> None:
     """Bring about what follows, tell of the queue if it changed, and note when to look again."""
+    rows, looks = await _bring_about(agent, tx)
+    await _tell(agent, [queue.order_of(row) for row in rows], looks, tx)
+
+
+async def catch_up(agent: Held, tx: Tx) -> None:
+    """Bring about what follows from the past, for a handler that judges by how things stand.
+
+    Nothing is told of it before the handler comes to `settle`.
+    """
+    await _bring_about(agent, tx)
+
+
+async def _bring_about(agent: Held, tx: Tx) -> tuple[list[Row], list[datetime]]:
+    """Take each consequence in its turn; the commands that stay open, and when to look again."""
     rows = await _end_what_is_over(agent, tx)
     writes = tx.db.writes
     live: Sequence[Row] = await end_replicas(agent, tx)
-    looks = await follow_emergencies(agent, live, tx)
+    still_open = await follow_emergencies(agent, live, tx)
     if tx.db.writes != writes:
         live = await replicas.live(tx.db, agent.id, agent.client_id)
-    looks += named_until(live) + await keep_manual_replicas(agent, live, tx)
+    looks = followed_at(still_open, tx.now) + named_until(live)
+    looks += await keep_manual_replicas(agent, live, needed_by(still_open), tx)
     launches = any(row["command_type"] == CommandType.CREATE_REPLICA for row in rows)
     if launches or tx.db.writes != writes:
         rows = await _end_launches_that_are_over(agent, tx)
-    await _tell(agent, [queue.order_of(row) for row in rows], looks, tx)
+    return rows, looks
 
 
 async def _end_what_is_over(agent: Held, tx: Tx) -> list[Row]:
