@@ -8,6 +8,7 @@ import pytest
 
 from chassis import clock
 from chassis.testing import Scene
+from commands.invariants import violations
 from commands.rules import emergencies
 from commands.rules.emergencies import Action, Outcome, Threat
 from spotkeeper_contracts.emergencies import EmergencyChanged, EmergencyClosed, EmergencyOpened
@@ -15,6 +16,7 @@ from spotkeeper_contracts.replicas import (
     DeleteReplica,
     PromoteInstance,
     RecordPromotion,
+    Replica,
     ReportReplicaStatus,
 )
 from tests.commands.fleet import HOME, OneAgent, later
@@ -108,14 +110,10 @@ async def test_a_notice_that_leaves_no_time_is_answered_at_once(agent: OneAgent)
     assert (await agent.notice(termination_time=soon)).action_taken == "switch_to_ondemand"
 
 
-@pytest.mark.parametrize("former", [HOME, "i-since", None])
-async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(
-    agent: OneAgent, former: str | None
-) -> None:
-    replica = await agent.launched()
-    order = await agent.notice()
+async def refused(agent: OneAgent, order: Any, *, former: str | None = HOME) -> Any:
+    """Let the registry refuse an order to promote; the answer of who recorded that."""
     assert isinstance(order, PromoteInstance)
-    answer = await agent.ask(
+    return await agent.ask(
         RecordPromotion,
         replica_id=order.replica_id,
         former_instance_id=former,
@@ -123,6 +121,14 @@ async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(
         termination=True,
         refused="The new instance is zombie",
     )
+
+
+@pytest.mark.parametrize("former", [HOME, "i-since", None])
+async def test_a_promotion_that_cannot_be_is_no_answer_to_a_notice(
+    agent: OneAgent, former: str | None
+) -> None:
+    replica = await agent.launched()
+    answer = await refused(agent, await agent.notice(), former=former)
     [command] = await agent.lease()
     assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", command.command_id)
     [failed] = await agent.replicas()
@@ -160,3 +166,63 @@ async def test_a_replica_that_is_taking_over_is_neither_deleted_nor_failed(
     failed = {"replica_id": id, "status": "failed"}
     assert await agent.refusal(ReportReplicaStatus, **failed) == "REPLICA_ENDED"
     assert [replica.status for replica in await agent.replicas()] == ["ready"]
+
+
+async def two_replicas(agent: OneAgent) -> tuple[Replica, Replica]:
+    """The one that a notice waits for, and another that is to be launched as well."""
+    first, second = await agent.replica(), await agent.replica()
+    answer = await agent.notice()
+    assert (answer.action_taken, answer.replica_id) == ("promotion_pending", first.replica_id)
+    return first, second
+
+
+@pytest.mark.parametrize("status", ["syncing", "ready"])
+async def test_whichever_replica_is_launched_first_takes_over(agent: OneAgent, status: str) -> None:
+    _, second = await two_replicas(agent)
+    await agent.says(second.replica_id, status, instance_id="i-second")
+    [order] = agent.emitted(PromoteInstance)
+    [changed] = agent.emitted(EmergencyChanged)
+    assert (order.replica_id, order.emergency_id) == (second.replica_id, changed.emergency_id)
+    assert (changed.action_taken, changed.replica_id) == ("replica_promoted", second.replica_id)
+    repeated = await agent.notice()
+    assert isinstance(repeated, PromoteInstance)
+    assert repeated.replica_id == second.replica_id
+    await agent.promoted(order)
+    assert (await agent.last_event())[1:] == ("termination_notice", "replica_promoted", "success")
+    assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_disabled_agent_is_promoted_to_no_other_replica(agent: OneAgent) -> None:
+    _, second = await two_replicas(agent)
+    await agent.changes(config={"enabled": False})
+    await agent.says(second.replica_id, "ready", instance_id="i-second")
+    assert agent.emitted(PromoteInstance) == []
+
+
+async def test_a_replica_that_is_lost_while_it_takes_over_is_replaced_by_another(
+    agent: OneAgent,
+) -> None:
+    await agent.launched("i-first")
+    second = await agent.launched("i-second")
+    await agent.notice()
+    await agent.instance_ends("i-first")
+    [order] = agent.emitted(PromoteInstance)
+    assert order.replica_id == second.replica_id
+    assert [command.command_type for command in await agent.lease()] == []
+    assert (await agent.last_event())[1:] == ("termination_notice", "replica_promoted", "pending")
+
+
+async def test_a_notice_whose_promotion_cannot_be_is_answered_by_that_of_another(
+    agent: OneAgent,
+) -> None:
+    await agent.launched("i-first")
+    second = await agent.launched("i-second")
+    answer = await refused(agent, await agent.notice())
+    assert isinstance(answer, PromoteInstance)
+    assert (answer.replica_id, answer.termination) == (second.replica_id, True)
+    [order] = agent.emitted(PromoteInstance)
+    assert order.emergency_id == answer.emergency_id
+    answer = await refused(agent, answer)
+    [command] = await agent.lease()
+    assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", command.command_id)
+    assert await violations(agent.commands.db.raw) == {}

@@ -49,11 +49,9 @@ def named_until(live: Sequence[Row]) -> list[datetime]:
 
 async def follow_emergencies(agent: Held, live: Sequence[Row], tx: Tx) -> list[Row]:
     """Close emergencies that are over, with the replicas they made; those that stay open."""
-    still_open = [
-        row
-        for row in await emergencies.open_emergencies(tx.db, agent.id, agent.client_id)
-        if await _goes_on(row, agent, tx)
-    ]
+    known = await emergencies.open_emergencies(tx.db, agent.id, agent.client_id)
+    followed = [await _followed(row, agent, live, tx) for row in known]
+    still_open = [row for row in followed if row is not None]
     needed = needed_by(still_open)
     for replica in live:
         is_emergency = replica["kind"] == ReplicaKind.EMERGENCY
@@ -101,23 +99,33 @@ async def keep_manual_replicas(
     return []
 
 
-async def _goes_on(row: Row, agent: Held, tx: Tx) -> bool:
-    """Do what is due about an open emergency; tells whether it is still one."""
+async def _followed(row: Row, agent: Held, live: Sequence[Row], tx: Tx) -> Row | None:
+    """Do what is due about an open emergency; as it stands then, or None if it is over."""
     threat = emergencies.threat_of(row)
     outcome = rules.outcome_of(threat, agent.state, tx.now)
+    rows = {replica["id"]: replica for replica in live}
+    if rules.needs_another(threat, outcome, agent.state):
+        standing = [replicas.standby_of(replica) for replica in live]
+        places = (threat.instance_id, agent.state.instance_id)
+        another = standby.best(standby.elsewhere(standing, *places))
+        if another is not None:
+            return await _promote(row, rows[another.id], tx)
     if rules.should_go_on_demand(threat, outcome, agent.state, tx.now):
         command_id = await queue_emergency_switch(agent, tx)
-        await change_emergency(row, Action.SWITCH_TO_ONDEMAND, tx, command_id=command_id)
-        return True
+        return await change_emergency(row, Action.SWITCH_TO_ONDEMAND, tx, command_id=command_id)
     if outcome is not Outcome.PENDING:
         await close_emergency(row, outcome, tx)
-        return False
+        return None
     if rules.can_promote_now(threat):
-        replica = await replicas.replica(tx.db, agent.id, agent.client_id, row["replica_id"])
-        assert replica is not None
-        await change_emergency(row, Action.REPLICA_PROMOTED, tx)
-        tx.emit(rescue(replica, row))
-    return True
+        return await _promote(row, rows[row["replica_id"]], tx)
+    return row
+
+
+async def _promote(row: Row, replica: Row, tx: Tx) -> Row:
+    """Let a replica take over, which the emergency may not have waited for."""
+    changed = await change_emergency(row, Action.REPLICA_PROMOTED, tx, replica_id=replica["id"])
+    tx.emit(rescue(replica, changed))
+    return changed
 
 
 def _lost_launch(row: Row, now: datetime) -> str | None:

@@ -15,7 +15,7 @@ from commands.handlers.standbys import (
     stand_down,
     told_pool,
 )
-from commands.handlers.threats import answer_to_notice, promotion
+from commands.handlers.threats import answer_to_notice, promotion, rescue
 from commands.rules import standby
 from commands.rules.emergencies import Action
 from commands.store import emergencies, queue, zombies
@@ -160,7 +160,9 @@ async def promote_replica(request: PromoteReplica, tx: Tx) -> PromoteInstance | 
     return promotion(row).model_copy(update=told)
 
 
-async def record_promotion(request: RecordPromotion, tx: Tx) -> ReplicaAnswer | TerminationAnswer:
+async def record_promotion(
+    request: RecordPromotion, tx: Tx
+) -> ReplicaAnswer | TerminationAnswer | PromoteInstance:
     """Keep a promotion that the registry made true, whatever has become of the replica here."""
     agent = await agent_as_told(request.agent, tx)
     row = await _replica(agent, request.replica_id, tx)
@@ -194,10 +196,11 @@ async def _promoted(row: Row, instance_id: str | None, tx: Tx) -> Row:
 
 async def _record_refusal(
     request: RecordPromotion, agent: Held, row: Row, tx: Tx
-) -> ReplicaAnswer | TerminationAnswer:
+) -> ReplicaAnswer | TerminationAnswer | PromoteInstance:
     """Give up a replica that cannot take over; its emergency goes on without it.
 
-    Where the agent has left the threatened instance by itself, there is nothing to be done.
+    A notice is answered once another replica has taken over, or the agent is sent on demand. Where
+    the agent has left the threatened instance by itself, there is nothing to be done.
     """
     assert request.emergency_id is not None, "an emergency asked for the promotion"
     threat = await emergencies.emergency(tx.db, agent.id, agent.client_id, request.emergency_id)
@@ -211,6 +214,8 @@ async def _record_refusal(
     if has_left:
         return NOTHING_TO_DO.model_copy(update={"revision": request.agent.revision})
     told = await emergencies.emergency(tx.db, agent.id, agent.client_id, request.emergency_id)
+    if told["action"] == Action.REPLICA_PROMOTED and told["closed_at"] is None:
+        return rescue(await _replica(agent, told["replica_id"], tx), told, termination=True)
     return answer_to_notice(told, revision=request.agent.revision)
 
 

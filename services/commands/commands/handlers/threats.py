@@ -61,22 +61,25 @@ async def open_emergency(
     return emergency_id
 
 
-async def change_emergency(
-    row: Row, action: Action, tx: Tx, *, command_id: UUID | None = None
-) -> None:
-    """Something else is done about an open threat."""
-    await store.act(tx.db, row["agent_id"], row["id"], action, command_id=command_id)
+async def change_emergency(row: Row, action: Action, tx: Tx, **measure: UUID) -> Row:
+    """Something else is done about an open threat; returns it as it stands then.
+
+    The `measure` is the `command_id` or the `replica_id` that it is done with, if another.
+    """
+    changed = {**row, "action": action.value, **measure}
+    await store.act(tx.db, changed)
     tx.emit(
         EmergencyChanged(
             agent_id=row["agent_id"],
             client_id=row["client_id"],
             emergency_id=row["id"],
             action_taken=action.value,
-            replica_id=row["replica_id"],
-            command_id=command_id or row["command_id"],
+            replica_id=changed["replica_id"],
+            command_id=changed["command_id"],
             at=tx.now,
         )
     )
+    return changed
 
 
 async def close_emergency(row: Row, outcome: Outcome, tx: Tx) -> None:

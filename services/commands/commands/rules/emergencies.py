@@ -153,14 +153,22 @@ def waits_until(threat: Threat) -> datetime | None:
     return None if threat.ends_at is None else threat.ends_at - TIME_TO_MOVE
 
 
-def should_go_on_demand(threat: Threat, outcome: Outcome, agent: AgentState, now: datetime) -> bool:
-    """Whether a termination whose replica was lost, or comes too late, needs another answer."""
+def needs_another(threat: Threat, outcome: Outcome, agent: AgentState) -> bool:
+    """Whether another replica may take over: the one that was to is lost, or not launched yet."""
     if not agent.config.enabled:
         return False
     if outcome is Outcome.FAILED:
         return threat.action in (Action.PROMOTION_PENDING, Action.REPLICA_PROMOTED)
+    is_pending = outcome is Outcome.PENDING and threat.action is Action.PROMOTION_PENDING
+    return is_pending and threat.replica_instance_id is None
+
+
+def should_go_on_demand(threat: Threat, outcome: Outcome, agent: AgentState, now: datetime) -> bool:
+    """Whether a termination whose replica was lost, or comes too late, needs another answer."""
+    if not needs_another(threat, outcome, agent):
+        return False
     until = waits_until(threat)
-    return outcome is Outcome.PENDING and until is not None and until <= now
+    return outcome is Outcome.FAILED or (until is not None and until <= now)
 
 
 def _of_command(status: CommandStatus | None) -> Outcome:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Text, Uuid, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from chassis.query import AT, Connection, Query, given_all, named
+from chassis.query import AT, Connection, Query, given, given_all, named
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome, Threat
 from commands.store.rows import AGENT, Row, of_agent
@@ -51,10 +51,7 @@ _LAST = Query(
 _ACT = Query(
     update(emergencies)
     .where(emergencies.c.agent_id == AGENT, emergencies.c.id == _emergency)
-    .values(
-        action=bindparam("action", type_=Text),
-        command_id=func.coalesce(bindparam("command_id", type_=Uuid), emergencies.c.command_id),
-    )
+    .values(given(emergencies, "action", "replica_id", "command_id"))
 )
 _CLOSE = Query(
     update(emergencies)
@@ -110,22 +107,10 @@ async def last(db: Connection, agent_id: UUID, client_id: UUID) -> Row | None:
     return await _LAST.row(db, agent_id=agent_id, client_id=client_id)
 
 
-async def act(
-    db: Connection,
-    agent_id: UUID,
-    emergency_id: UUID,
-    action: Action,
-    *,
-    command_id: UUID | None = None,
-) -> None:
-    """Note that something else is done about an open emergency."""
-    await _ACT.run(
-        db,
-        agent_id=agent_id,
-        emergency_id=emergency_id,
-        action=action.value,
-        command_id=command_id,
-    )
+async def act(db: Connection, row: Row) -> None:
+    """Keep what is done about an open emergency now."""
+    acts = {name: row[name] for name in ("action", "replica_id", "command_id")}
+    await _ACT.run(db, agent_id=row["agent_id"], emergency_id=row["id"], **named(acts))
 
 
 async def close(
