@@ -73,11 +73,11 @@ def missing(config: AgentConfig, live: Sequence[Standby]) -> int:
 
 
 def superfluous(config: AgentConfig, live: Sequence[Standby]) -> list[Standby]:
-    """The kept replicas that the config asks for no more, the newest first.
+    """The kept replicas that the config asks for no more, the least useful first.
 
     A replica that somebody ordered stands until somebody gives it up.
     """
-    kept = sorted((one for one in live if one.is_kept), key=lambda one: one.created_at)
+    kept = sorted((one for one in live if one.is_kept), key=_worth)
     return kept[::-1][: max(0, len(kept) - wanted(config))]
 
 
@@ -89,8 +89,9 @@ def elsewhere(live: Iterable[Standby], *instances: str | None) -> list[Standby]:
 def best(live: Iterable[Standby]) -> Standby | None:
     """The replica that would take over: a ready one, else one that syncs."""
     launched = [one for one in live if one.status in LAUNCHED and one.instance_id is not None]
-    return min(
-        launched,
-        key=lambda one: (one.status is not ReplicaStatus.READY, one.created_at),
-        default=None,
-    )
+    return min(launched, key=_worth, default=None)
+
+
+def _worth(one: Standby) -> tuple[bool, bool, datetime]:
+    """The less, the sooner it takes over: ready, then launched, then old."""
+    return one.status is not ReplicaStatus.READY, one.status not in LAUNCHED, one.created_at
