@@ -172,10 +172,8 @@ class OneAgent:
         """Let the decision service tell of the pool in a zone; its client's if nothing else."""
         at = clock.now()
         told = {"client_id": self.state.client_id, "as_of": at, **fields}
-        told = {"revision": int(at.timestamp() * 1e3) % 2**31, **told}
-        await self.commands.handle(
-            example(PoolState, pool_id=f"t3.medium.{az}", az=az, price_usd_per_hour=price, **told)
-        )
+        told = {"revision": int(at.timestamp() * 1e3) % 2**31, "pool_id": f"t3.medium.{az}", **told}
+        await self.commands.handle(example(PoolState, az=az, price_usd_per_hour=price, **told))
 
     def emitted(self, kind: type[M]) -> list[M]:
         """What the last message made the service say, of one type."""

@@ -34,10 +34,16 @@ async def safest(agent: Held, tx: Tx) -> Pool:
 
 
 async def told_pool(agent: Held, pool_id: str, tx: Tx) -> Pool:
-    """A pool that somebody named, with what is known of it."""
+    """A pool that somebody named, with what is known of it in the agent's region.
+
+    Where another type of instance is known of it alone, that tells its zone, but not the price.
+    """
     own = {"instance_type": agent.state.instance_type, "region": agent.state.region}
     row = await pools.pool(tx.db, agent.client_id, pool_id, **own)
-    return pool_named(pool_id, agent.state) if row is None else _pool_in(row)
+    if row is None:
+        return pool_named(pool_id, agent.state)
+    is_alike = row["instance_type"] == agent.state.instance_type
+    return _pool_in(row) if is_alike else Pool(pool_id=pool_id, az=row["az"])
 
 
 async def create_replica(

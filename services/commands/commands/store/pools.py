@@ -93,11 +93,12 @@ _ALIKE = Query(
 )
 _FIND = Query(
     select(pool_states)
-    .where(pool_states.c.client_id == CLIENT, pool_states.c.pool_id == _pool)
-    .order_by(
-        and_(pool_states.c.instance_type == _type, pool_states.c.region == _region).desc(),
-        pool_states.c.as_of.desc(),
+    .where(
+        pool_states.c.client_id == CLIENT,
+        pool_states.c.region == _region,
+        pool_states.c.pool_id == _pool,
     )
+    .order_by((pool_states.c.instance_type == _type).desc(), pool_states.c.as_of.desc())
     .limit(1)
 )
 
@@ -155,7 +156,7 @@ async def alike(
 async def pool(
     db: Connection, client_id: UUID, pool_id: str, *, instance_type: str, region: str
 ) -> Row | None:
-    """A pool by its name as it was heard of last: one of this type in this region, if there is."""
+    """A region's pool by its name as it was heard of last: one of this type, if there is."""
     return await _FIND.row(
         db, client_id=client_id, pool_id=pool_id, instance_type=instance_type, region=region
     )
