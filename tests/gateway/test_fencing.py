@@ -240,3 +240,4 @@ async def test_a_replicas_own_instance_speaks_of_it(
         f"{tenant.path}/replicas/{ID}/{place}", json=body, headers=OTHER
     )
     assert (answer.status_code, answer.json()["replica_id"]) == (200, ID)
+    assert {str(asked.replica_id) for asked in bus.owner.questions(ListReplicas)} == {ID}

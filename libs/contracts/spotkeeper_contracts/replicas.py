@@ -69,14 +69,19 @@ class ReplicaAnswer(Reply):
 
 
 class ReplicaList(Reply):
-    """The replicas of an agent, newest first."""
+    """The replicas of an agent, newest first: all that live, and the latest of those that ended.
+
+    `total` tells how many there are with those that are left out.
+    """
 
     replicas: list[Replica]
     total: int
 
 
 class ListReplicas(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaList, reads_only=True):
-    """All replicas of an agent, those that ended too."""
+    """All replicas of an agent, those that ended too; or only the one with this id."""
+
+    replica_id: UUID | None = None
 
 
 class CreateReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):

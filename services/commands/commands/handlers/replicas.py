@@ -47,9 +47,15 @@ NOTHING_TO_DO = TerminationAnswer(
 
 
 async def list_replicas(request: ListReplicas, tx: Tx) -> ReplicaList:
-    """All replicas of the agent, newest first."""
-    rows = await store.all_replicas(tx.db, request.agent_id, request.client_id)
-    return ReplicaList(replicas=[store.replica_of(row) for row in rows], total=len(rows))
+    """The agent's replicas, newest first, or the one that is asked for."""
+    about = (request.agent_id, request.client_id)
+    if request.replica_id is None:
+        rows, total = await store.listed(tx.db, *about)
+    else:
+        row = await store.replica(tx.db, *about, request.replica_id)
+        rows = [] if row is None else [row]
+        total = len(rows)
+    return ReplicaList(replicas=[store.replica_of(row) for row in rows], total=total)
 
 
 async def create_manual_replica(request: CreateReplica, tx: Tx) -> ReplicaAnswer:

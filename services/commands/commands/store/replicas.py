@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, insert, or_, select, update
+from sqlalchemy import Uuid, bindparam, func, insert, or_, select, update
 
 from chassis.query import LIMIT, SINCE, Connection, Query, given, given_all, named
 from commands.rules.standby import Standby
@@ -20,12 +20,14 @@ _changing = (
 
 _ADD = Query(insert(replicas).values(given_all(replicas)))
 _FIND = Query(select(replicas).where(of_agent(replicas), replicas.c.id == _replica))
-_ALL = Query(
-    select(replicas)
+_listed = (
+    select(replicas, func.count().over().label("total"))
     .where(of_agent(replicas))
-    .order_by(replicas.c.created_at.desc(), replicas.c.id.desc())
+    .order_by(replicas.c.ended_at.is_not(None), replicas.c.created_at.desc(), replicas.c.id.desc())
     .limit(LIMIT)
+    .subquery()
 )
+_LISTED = Query(select(_listed).order_by(_listed.c.created_at.desc(), _listed.c.id.desc()))
 _LIVE = Query(
     select(
         replicas,
@@ -60,7 +62,7 @@ _LAUNCHED = Query(
 )
 
 AT_MOST = 500
-"""So many replicas of an agent are listed, the newest."""
+"""So many replicas of an agent are listed: those that live, then the newest."""
 
 
 async def add(db: Connection, row: Row) -> None:
@@ -73,9 +75,10 @@ async def replica(db: Connection, agent_id: UUID, client_id: UUID, replica_id: U
     return await _FIND.row(db, agent_id=agent_id, client_id=client_id, replica_id=replica_id)
 
 
-async def all_replicas(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:
-    """The agent's replicas, those that ended too, newest first."""
-    return await _ALL.rows(db, agent_id=agent_id, client_id=client_id, limit=AT_MOST)
+async def listed(db: Connection, agent_id: UUID, client_id: UUID) -> tuple[Sequence[Row], int]:
+    """The agent's replicas, those that ended too, newest first; and how many there are in all."""
+    rows = await _LISTED.rows(db, agent_id=agent_id, client_id=client_id, limit=AT_MOST)
+    return rows, rows[0]["total"] if rows else 0
 
 
 async def live(db: Connection, agent_id: UUID, client_id: UUID) -> Sequence[Row]:

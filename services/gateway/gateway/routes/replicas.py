@@ -73,7 +73,7 @@ class ReplicaBody(Replica):
 
 
 class ReplicasBody(BaseModel):
-    """All replicas of an agent, newest first."""
+    """The replicas of an agent, newest first; `total` counts those that are left out too."""
 
     model_config = with_example({"replicas": [_EXAMPLE], "total": 1})
 
@@ -121,7 +121,7 @@ class PromotionBody(BaseModel):
 @routes.get("/api/agents/{agent_id}/replicas", operation_id="list_replicas")
 @open_to(EVERYONE)
 async def list_replicas(agent: OwnAgent, ask: Ask) -> ReplicasBody:
-    """The replicas of an agent, those that ended too, newest first."""
+    """The replicas of an agent, newest first: all that live, and those that ended lately."""
     answer: ReplicaList = await ask(ListReplicas(**agent.as_known))
     return ReplicasBody(replicas=answer.replicas, total=answer.total)
 
@@ -258,7 +258,7 @@ async def _fence(
     """
     if agent.is_primary(named):
         return
-    answer: ReplicaList = await ask(ListReplicas(**agent.as_known))
+    answer: ReplicaList = await ask(ListReplicas(**agent.as_known, replica_id=replica_id))
     of_replica = [one.instance_id for one in answer.replicas if one.replica_id == replica_id]
     if not of_replica:
         raise REPLICA_NOT_FOUND.refused()
