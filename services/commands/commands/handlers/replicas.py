@@ -122,6 +122,8 @@ async def report_replica_status(request: ReportReplicaStatus, tx: Tx) -> Replica
     if request.status in standby.LAUNCHED and instance_id is None:
         raise Refused("NOT_LAUNCHED", "The replica's instance is not known", 409)
     if instance_id != row["instance_id"]:
+        if row["instance_id"] is not None:
+            _assert_lives(row)
         await _assert_instance_is_free(agent, instance_id, tx)
         if row["instance_id"] is not None:
             tx.emit(await retirement(row, tx))
