@@ -40,3 +40,15 @@ async def test_an_instance_that_is_named_after_its_replica_failed_is_left_behind
     await agent.says(id, "failed", error="no capacity")
     await agent.says(id, "failed", instance_id="i-late")
     assert [order.instance.instance_id for order in agent.emitted(RetireInstance)] == ["i-late"]
+
+
+async def test_a_replica_that_launches_on_a_known_instance_is_ready_once_it_holds_the_data(
+    agent: OneAgent,
+) -> None:
+    _, id = await agent.rebalance()
+    assert id is not None
+    await agent.says(id, "launching", instance_id="i-replica")
+    for percentage, status in ((40.0, "syncing"), (100.0, "ready")):
+        answer = await agent.ask(ReportReplicaSync, replica_id=id, sync_percentage=percentage)
+        assert answer.replica.status == status
+    assert await agent.rebalance() == ("replica_ready", id)

@@ -75,7 +75,13 @@ def test_what_a_replica_may_be_said_to_be(status: str, told: str, answer: bool |
 
 @pytest.mark.parametrize(
     ("status", "percentage", "after"),
-    [("syncing", 95.0, "ready"), ("syncing", 94.9, "syncing"), ("ready", 10.0, "ready")],
+    [
+        ("syncing", 95.0, "ready"),
+        ("syncing", 94.9, "syncing"),
+        ("ready", 10.0, "ready"),
+        ("launching", 95.0, "ready"),
+        ("launching", 0.0, "syncing"),
+    ],
 )
 def test_enough_data_makes_a_replica_ready(status: str, percentage: float, after: str) -> None:
     assert standby.after_sync(ReplicaStatus(status), percentage, AgentConfig()) == after

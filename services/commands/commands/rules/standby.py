@@ -51,11 +51,11 @@ def may_report(status: ReplicaStatus, told: ReplicaStatus) -> bool:
 
 
 def after_sync(status: ReplicaStatus, percentage: float, config: AgentConfig) -> ReplicaStatus:
-    """What a launched replica is when it holds so much of the data."""
+    """What a live replica with an instance is when it holds so much of the data."""
     is_synced = percentage >= config.min_sync_percentage
-    if status is ReplicaStatus.SYNCING and is_synced:
+    if is_synced or status is ReplicaStatus.READY:
         return ReplicaStatus.READY
-    return status
+    return ReplicaStatus.SYNCING
 
 
 def wanted(config: AgentConfig) -> int:
