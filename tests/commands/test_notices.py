@@ -215,3 +215,14 @@ async def test_a_revived_agent_is_saved_as_a_new_one_is(agent: OneAgent) -> None
     second = await agent.notice()
     assert [command.command_id for command in await agent.lease()] == [second.command_id]
     assert second.command_id != first.command_id
+
+
+async def test_another_notice_of_an_instance_counts_from_its_own_moment(agent: OneAgent) -> None:
+    end = clock.now() + timedelta(minutes=2)
+    first = await agent.notice(termination_time=end)
+    await agent.lease()
+    await agent.report(first.command_id)
+    later(hours=25)
+    assert (await agent.emergencies()).termination_notices_24h == 0
+    await agent.notice(termination_time=end + timedelta(hours=25))
+    assert (await agent.emergencies()).termination_notices_24h == 1

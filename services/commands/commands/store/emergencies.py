@@ -70,7 +70,9 @@ _noticed = upsert(termination_notices).values(given_all(termination_notices))
 _KEEP_NOTICE = Query(
     _noticed.on_conflict_do_update(
         index_elements=["agent_id", "instance_id"],
-        set_={name: _noticed.excluded[name] for name in ("emergency_id", "termination_time")},
+        set_={
+            c.name: _noticed.excluded[c.name] for c in termination_notices.c if not c.primary_key
+        },
     )
 )
 _NOTICES = Query(
@@ -126,7 +128,7 @@ async def notice(db: Connection, agent_id: UUID, client_id: UUID, instance_id: s
 
 
 async def keep_notice(db: Connection, **columns: Any) -> None:
-    """Keep a notice and its emergency; there is one notice for each instance."""
+    """Keep a notice and its emergency; of each instance there is one, the last."""
     await _KEEP_NOTICE.run(db, **named(columns))
 
 
