@@ -226,3 +226,18 @@ async def test_another_notice_of_an_instance_counts_from_its_own_moment(agent: O
     assert (await agent.emergencies()).termination_notices_24h == 0
     await agent.notice(termination_time=end + timedelta(hours=25))
     assert (await agent.emergencies()).termination_notices_24h == 1
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_promotion_that_waits_is_over_once_the_agent_has_left_by_itself(
+    agent: OneAgent, is_known: bool
+) -> None:
+    threatened = agent.state.instance_id
+    await agent.replica()
+    assert (await agent.notice()).action_taken == "promotion_pending"
+    await agent.changes(instance_id="i-elsewhere", epoch=2)
+    if is_known:
+        later(seconds=3)
+        await agent.commands.sweep()
+    answer = await agent.notice(instance_id=threatened)
+    assert (answer.action_taken, answer.replica_id, answer.command_id) == ("no_action", None, None)

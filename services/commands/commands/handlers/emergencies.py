@@ -9,7 +9,7 @@ from commands.handlers.found import Held, agent_to_change
 from commands.handlers.orders import queue_emergency_switch
 from commands.handlers.settling import catch_up, settle
 from commands.handlers.standbys import create_replica, safest, stand_down
-from commands.handlers.threats import answer_to_notice, open_emergency, rescue
+from commands.handlers.threats import NOTHING_TO_DO, answer_to_notice, open_emergency, rescue
 from commands.rules import emergencies as rules
 from commands.rules.emergencies import Action, Outcome
 from commands.rules.standby import elsewhere
@@ -155,6 +155,9 @@ async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | Pro
         assert replica is not None
         emergency = {"id": known["emergency_id"], "instance_id": known["instance_id"]}
         return rescue(replica, emergency, termination=True)
+    has_left = agent.state.instance_id not in (None, known["instance_id"])
+    if known["action"] == Action.PROMOTION_PENDING and has_left:
+        return NOTHING_TO_DO
     return answer_to_notice(known)
 
 

@@ -15,7 +15,7 @@ from commands.handlers.standbys import (
     stand_down,
     told_pool,
 )
-from commands.handlers.threats import answer_to_notice, promotion, rescue
+from commands.handlers.threats import NOTHING_TO_DO, answer_to_notice, promotion, rescue
 from commands.rules import standby
 from commands.rules.emergencies import Action
 from commands.store import emergencies, queue, zombies
@@ -39,10 +39,6 @@ from spotkeeper_contracts.replicas import (
     ReplicaStatus,
     ReportReplicaStatus,
     ReportReplicaSync,
-)
-
-NOTHING_TO_DO = TerminationAnswer(
-    action_taken=TerminationAction.NO_ACTION, replica_id=None, command_id=None
 )
 
 

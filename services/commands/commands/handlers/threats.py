@@ -20,6 +20,10 @@ from spotkeeper_contracts.emergencies import (
 )
 from spotkeeper_contracts.replicas import PromoteInstance
 
+NOTHING_TO_DO = TerminationAnswer(
+    action_taken=TerminationAction.NO_ACTION, replica_id=None, command_id=None
+)
+
 
 async def open_emergency(
     agent: Held,
