@@ -252,6 +252,8 @@ A, B, C = (f"t3.medium.us-east-1{letter}" for letter in "abc")
     [
         ([], [], [], B),
         ([pool(A)], [], [], B),
+        ([], [], [B], C),
+        ([], [], [B, C], B),
         ([pool(A, 0.0), pool(B), pool(C, 0.05)], [], [], C),
         ([pool(B, price=0.02), pool(C, price=0.01)], [], [], C),
         ([pool(B), pool(C, price=None)], [], [], B),

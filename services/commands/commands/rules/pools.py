@@ -28,7 +28,7 @@ def safest_pool(
 
     Preferred pools come first, then those in another zone than the agent's, then the lowest risk,
     the lowest price, and no other replica in the pool. Where no pool is known, the same type in
-    another zone is the answer.
+    another zone is the answer, if there is one without another replica.
     """
     states = {pool.pool_id: pool for pool in known}
     preferred = agent.config.preferred_replica_pools
@@ -36,7 +36,7 @@ def safest_pool(
     candidates = [*named, *(pool for id, pool in states.items() if id not in preferred)]
     elsewhere = [pool for pool in candidates if pool.pool_id != agent.current_pool_id]
     if not elsewhere:
-        return _next_door(agent)
+        return _next_door(agent, taken)
     return min(elsewhere, key=lambda pool: _danger(pool, agent, taken))
 
 
@@ -60,7 +60,9 @@ def _danger(
     )
 
 
-def _next_door(agent: AgentState) -> Pool:
+def _next_door(agent: AgentState, taken: Collection[str | None]) -> Pool:
     zones = [f"{agent.region}{letter}" for letter in ZONE_LETTERS]
-    az = next(zone for zone in zones if zone != agent.az)
-    return Pool(pool_id=pool_name(agent.instance_type, az), az=az)
+    pools = [Pool(pool_id=pool_name(agent.instance_type, az), az=az) for az in zones]
+    return min(
+        (pool for pool in pools if pool.az != agent.az), key=lambda pool: pool.pool_id in taken
+    )
