@@ -226,3 +226,13 @@ async def test_a_notice_whose_promotion_cannot_be_is_answered_by_that_of_another
     [command] = await agent.lease()
     assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", command.command_id)
     assert await violations(agent.commands.db.raw) == {}
+
+
+async def test_a_notice_of_an_earlier_end_leaves_less_time_to_wait(agent: OneAgent) -> None:
+    await agent.replica()
+    later_end, end = (clock.now() + timedelta(seconds=left) for left in (600, 30))
+    assert (await agent.notice(termination_time=later_end)).action_taken == "promotion_pending"
+    answer = await agent.notice(termination_time=end)
+    [switch] = [c for c in await agent.lease() if c.command_type == "switch"]
+    assert (answer.action_taken, answer.command_id) == ("switch_to_ondemand", switch.command_id)
+    assert await agent.notice(termination_time=later_end) == answer

@@ -1,6 +1,6 @@
 """Emergencies: what AWS announces, and the agent's answer to it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -64,17 +64,18 @@ async def announce_termination(
     agent = await agent_to_change(request, tx)
     known = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
     if known is not None and not _begins_anew(known, request, agent):
-        return await _as_before(known, agent, tx)
+        if known["closed_at"] is None and request.termination_time < known["termination_time"]:
+            known = await _keep(request, known["emergency_id"], agent, tx)
+        return await _answer(known, agent, tx)
 
-    rows = {row["id"]: row for row in await replicas.live(tx.db, agent.id, agent.client_id)}
-    standby = [replicas.standby_of(row) for row in rows.values()]
+    live = await replicas.live(tx.db, agent.id, agent.client_id)
+    standby = [replicas.standby_of(row) for row in live]
     action, replica = rules.answer_to_termination(agent.state, request.instance_id, standby)
-    await _give_up(request.instance_id, rows.values(), tx)
+    await _give_up(request.instance_id, live, tx)
     is_idle = action is TerminationAction.NO_ACTION
     if is_idle and known is not None and known["action"] == Action.NO_ACTION:
         await settle(agent, tx)
         return answer_to_notice(known)
-    replica_id = None if replica is None else replica.id
     command_id = None
     if action is TerminationAction.SWITCH_TO_ONDEMAND:
         command_id = await queue_emergency_switch(agent, tx)
@@ -84,25 +85,10 @@ async def announce_termination(
         kind=EmergencyType.TERMINATION_NOTICE,
         action=Action(action),
         instance_id=request.instance_id,
-        replica_id=replica_id,
+        replica_id=None if replica is None else replica.id,
         command_id=command_id,
     )
-    await store.keep_notice(
-        tx.db,
-        agent_id=agent.id,
-        instance_id=request.instance_id,
-        client_id=agent.client_id,
-        termination_time=request.termination_time,
-        noticed_at=tx.now,
-        emergency_id=emergency_id,
-    )
-    await settle(agent, tx)
-    if replica_id is not None and action is TerminationAction.REPLICA_PROMOTED:
-        emergency = {"id": emergency_id, "instance_id": request.instance_id}
-        return rescue(rows[replica_id], emergency, termination=True)
-    noticed = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
-    assert noticed is not None
-    return answer_to_notice(noticed)
+    return await _answer(await _keep(request, emergency_id, agent, tx), agent, tx)
 
 
 def _begins_anew(known: Row, request: AnnounceTermination, agent: Held) -> bool:
@@ -148,8 +134,25 @@ async def _open_rebalance(
     )
 
 
-async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | PromoteInstance:
-    """The answer to a notice that came before: what is done about it by now."""
+async def _keep(request: AnnounceTermination, emergency_id: UUID, agent: Held, tx: Tx) -> Row:
+    """Keep a notice and bring about what follows; the notice, with what is done about it then."""
+    await store.keep_notice(
+        tx.db,
+        agent_id=agent.id,
+        instance_id=request.instance_id,
+        client_id=agent.client_id,
+        termination_time=request.termination_time,
+        noticed_at=tx.now,
+        emergency_id=emergency_id,
+    )
+    await settle(agent, tx)
+    noticed = await store.notice(tx.db, agent.id, agent.client_id, request.instance_id)
+    assert noticed is not None
+    return noticed
+
+
+async def _answer(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | PromoteInstance:
+    """The answer to a notice: what is done about it by now."""
     if known["action"] == Action.REPLICA_PROMOTED and known["closed_at"] is None:
         replica = await replicas.replica(tx.db, agent.id, agent.client_id, known["replica_id"])
         assert replica is not None
@@ -161,7 +164,7 @@ async def _as_before(known: Row, agent: Held, tx: Tx) -> TerminationAnswer | Pro
     return answer_to_notice(known)
 
 
-async def _give_up(instance_id: str, live: Iterable[Row], tx: Tx) -> None:
+async def _give_up(instance_id: str, live: Sequence[Row], tx: Tx) -> None:
     """End a replica whose own instance AWS terminates: it cannot take over."""
     for row in live:
         if row["instance_id"] == instance_id:
