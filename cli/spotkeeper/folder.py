@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.postgres import passwords_beside
 from spotkeeper.embedded.roles import Passwords
 
 
@@ -16,12 +17,19 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
+        self._lock = self._path / "lock"
         self.kafka = self._path / "kafka"
         self.postgres = self._path / "postgres"
         self.control = self._path / "control"
         self.logs = self._path / "logs"
         self.prepared = self._path / "prepared"
         self.secrets = Passwords(self._path / "secrets")
+
+    @property
+    def contents(self) -> tuple[Path, ...]:
+        """All that a stack keeps here beside its lock, whether it is there yet or not."""
+        servers = self.kafka, self.postgres, passwords_beside(self.postgres)
+        return *servers, self.control, self.logs, self.prepared, self._path / "secrets"
 
     @property
     def births(self) -> tuple[Path, ...]:
@@ -36,11 +44,14 @@ class DataFolder:
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process alone; raises `StackError` if another does.
 
-        The kernel frees the lock when its holder dies, so that none is ever stale.
+        The kernel frees the lock when its holder dies, so that none is ever stale. Its file tells
+        that the directory is Spotkeeper's: without it, one that holds other things is refused.
         """
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            lock = (self._path / "lock").open("a+")
+            if not self._lock.exists():
+                self._refuse_what_is_not_ours()
+            lock = self._lock.open("a+")
         except OSError as error:
             raise StackError(f"The data directory cannot be used: {error}.") from error
         with lock:
@@ -57,8 +68,15 @@ class DataFolder:
             yield
 
     def empty(self) -> None:
-        """Remove all data; the lock must be held."""
-        self.prepared.unlink(missing_ok=True)
-        for entry in self._path.iterdir():
+        """Remove all data of the stack, and nothing else; the lock must be held."""
+        for entry in self.contents:
             if entry.is_dir():
                 shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+
+    def _refuse_what_is_not_ours(self) -> None:
+        # A simulated fleet that runs by itself makes its control folder before there is a stack.
+        if any(entry != self.control for entry in self._path.iterdir()):
+            text = f"{self._path} holds other things than Spotkeeper's"
+            raise StackError(f"{text}; name a new or an empty directory as --data-dir.")

@@ -34,8 +34,21 @@ if sys.argv[1:2] != ["up"]:  # They bring memory that `up` would hold for as lon
     app.command()(dlq)
     app.add_typer(model, name="model")
 
+
+def _directory(name: str) -> Path:
+    """The directory of that name; an empty name, as of an unset variable, would be where we are."""
+    if not name:
+        raise typer.BadParameter("it should name a directory")
+    return Path(name)
+
+
 DataDir = Annotated[
-    Path, typer.Option(help="Where Kafka's and PostgreSQL's data, secrets and logs lie.")
+    Path,
+    typer.Option(
+        parser=_directory,
+        metavar="DIRECTORY",
+        help="Where Kafka's and PostgreSQL's data, secrets and logs lie: a directory of their own.",
+    ),
 ]
 Name = Annotated[str, typer.Argument(help="An agent's logical id, such as agent-07.")]
 DATA_DIR = Path(".spotkeeper")
@@ -47,7 +60,7 @@ def up(
     no_agents: Annotated[bool, typer.Option("--no-agents", help="No simulated fleet.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The gateway's port.")] = 5000,
     data_dir: DataDir = DATA_DIR,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Remove all data first.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove the data in it first.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready, and no more.")
     ] = False,

@@ -29,7 +29,7 @@ class Postgres:
     def __init__(self, data_dir: Path, *, log: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
         self._log = log
-        self._passwords = Passwords(data_dir.with_name(f"{data_dir.name}-passwords"))
+        self._passwords = Passwords(passwords_beside(data_dir))
         self._child: Child | None = None
         self.port = port or free_port()
 
@@ -143,6 +143,11 @@ class Postgres:
             return False
         await connection.close()
         return True
+
+
+def passwords_beside(data_dir: Path) -> Path:
+    """Where the passwords of a server over this data directory lie."""
+    return data_dir.with_name(f"{data_dir.name}-passwords")
 
 
 def find_package() -> Path:

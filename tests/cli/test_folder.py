@@ -1,0 +1,66 @@
+"""The data directory is Spotkeeper's own: what else lies there is neither used nor removed."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spotkeeper.embedded.errors import StackError
+from spotkeeper.folder import DataFolder
+from spotkeeper.main import app
+
+
+def fill(folder: DataFolder) -> None:
+    for entry in folder.contents:
+        if entry == folder.prepared:
+            entry.touch()
+        else:
+            (entry / "deeper").mkdir(parents=True)
+
+
+def test_only_what_is_spotkeepers_is_removed(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    with folder.locked():
+        fill(folder)
+        (tmp_path / "thesis").mkdir()
+        (tmp_path / "letter").touch()
+        folder.empty()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"lock", "thesis", "letter"}
+
+
+def test_a_file_in_the_place_of_a_folder_is_removed_as_well(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.kafka.touch()
+    folder.empty()
+    assert not folder.kafka.exists()
+
+
+@pytest.mark.parametrize("name", [".git", "kafka", "letter"])
+def test_a_directory_that_holds_other_things_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with (
+        pytest.raises(StackError, match=f"{tmp_path} holds other things than Spotkeeper's"),
+        DataFolder(tmp_path).locked(),
+    ):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_fleet_may_have_run_there_before_the_first_stack(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.control.mkdir()
+    with folder.locked():
+        fill(folder)
+    with folder.locked():
+        pass
+
+
+@pytest.mark.parametrize("words", [["up"], ["up", "--fresh"], ["agents", "stop", "agent-01"]])
+def test_a_directory_without_a_name_is_refused(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, [*words, "--data-dir", ""])
+    assert ended.exit_code == 2
+    assert "should name a directory" in ended.output
+    assert list(tmp_path.iterdir()) == []
