@@ -12,7 +12,7 @@ class Screen:
     """Standard output, or, if that is for a machine's result, standard error."""
 
     def __init__(self, *, result_on_stdout: bool) -> None:
-        self._console = Console(stderr=result_on_stdout, highlight=False)
+        self._console = Console(stderr=result_on_stdout, highlight=False, markup=False, emoji=False)
 
     @property
     def is_terminal(self) -> bool:
@@ -25,7 +25,7 @@ class Screen:
 
     def show(self, text: str) -> None:
         """Show text as it is."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def result(self, line: str) -> None:
         """Give a line to the program that reads standard output."""

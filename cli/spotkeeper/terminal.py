@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from spotkeeper.embedded.errors import StackError
 
@@ -37,7 +38,12 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
         return
     table = Table(*columns, box=None)
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     console.print(table)
     console.print(f"{len(rows)} in all", style="dim")
+
+
+def _cell(value: Any) -> Text:
+    """A value letter by letter: it is no markup, and what would move the cursor is escaped."""
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)))

@@ -219,7 +219,7 @@ def _print(report: dict[str, Any], out: Path) -> None:
     table.add_row("policy", f"{report['cost_rel_ondemand']:.4f}", style="bold")
     for name, cost in report["baselines"].items():
         table.add_row(name, f"{cost:.4f}")
-    console = Console()
+    console = Console(markup=False, emoji=False)  # A folder's name is no markup.
     console.print(table)
     console.print(
         f"{report['agents']} agents, {report['hours']:.0f} hours · "
