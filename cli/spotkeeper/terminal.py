@@ -14,8 +14,8 @@ from rich.text import Text
 from spotkeeper.embedded.errors import StackError
 
 T = TypeVar("T")
-PIPE_COLUMNS = 250
-"""Wide enough that nothing is cut off for a program that reads."""
+ANY_COLUMNS = 1_000_000
+"""A row is one line, which a narrow terminal wraps: an id stays whole for whoever copies it."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Gateway = Annotated[str, typer.Option(envvar="SPOTKEEPER_GATEWAY", help="The gateway's address.")]
@@ -39,7 +39,7 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    console = Console(width=ANY_COLUMNS)
     console.print(table)
     console.print(f"{len(rows)} in all", style="dim")
 
