@@ -1,13 +1,17 @@
 """Settings from variables and files, and the clock."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from annotated_types import Le
 from pydantic import ValidationError
 
 from chassis import clock
 from chassis.settings import ServiceSettings
+from spotkeeper.services import installed
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +42,39 @@ def test_a_setting_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SPOTKEEPER_LANES", "13")
     with pytest.raises(ValidationError, match="lanes"):
         ServiceSettings()
+
+
+def kinds() -> Iterator[type[ServiceSettings]]:
+    """The settings of each service."""
+    yield ServiceSettings
+    for service in installed():
+        for value in vars(import_module(f"{service}.settings")).values():
+            if isinstance(value, type) and issubclass(value, ServiceSettings):
+                yield value
+
+
+NUMBERS = {
+    name: kind
+    for kind in kinds()
+    for name, field in kind.model_fields.items()
+    if field.annotation in (int, float)
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_nobody_can_reckon_with_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="should be less than"):
+        NUMBERS[name].model_validate({name: 10**12})
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name.endswith("_seconds")])
+def test_the_longest_time_still_leads_to_a_moment(name: str) -> None:
+    [most] = [
+        limit.le for limit in NUMBERS[name].model_fields[name].metadata if isinstance(limit, Le)
+    ]
+    assert isinstance(most, int)
+    moved = timedelta(seconds=most)
+    assert clock.now() - moved < clock.now() < clock.now() + moved
 
 
 def test_every_setting_is_described() -> None:

@@ -16,6 +16,16 @@ from pydantic_settings import (
 
 PREFIX = "SPOTKEEPER_"
 LAST_PORT = 65_535
+MOST = 2**31 - 1
+"""Of whatever is counted: what a column, a record of Kafka and every library can hold."""
+
+TEN_YEARS_HOURS = 10 * 365 * 24
+TEN_YEARS_SECONDS = TEN_YEARS_HOURS * 3600
+"""As good as for ever, and any moment can be moved by it; by much more none can."""
+
+MOST_COPIES = 2**15 - 1
+"""Kafka counts copies in 16 bits."""
+
 RECONNECT_SECONDS = 0.3
 """How often a broker that is away is looked for: that costs no more than a refused connection."""
 
@@ -41,6 +51,13 @@ def _of_postgresql(dsn: SecretStr) -> SecretStr:
         raise ValueError("should be an address that begins with postgresql://")
     return dsn
 
+
+Count = Annotated[int, Field(le=MOST)]
+Seconds = Annotated[float, Field(le=TEN_YEARS_SECONDS)]
+Hours = Annotated[float, Field(le=TEN_YEARS_HOURS)]
+Days = Annotated[int, Field(le=TEN_YEARS_HOURS // 24)]
+KafkaSeconds = Annotated[float, Field(le=MOST // 1000)]
+"""Kafka counts milliseconds in 32 bits."""
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_in_lower_case)]
 Servers = Annotated[str, AfterValidator(_with_ports)]
@@ -98,12 +115,15 @@ class ServiceSettings(BaseSettings):
         description="Kafka's bootstrap addresses, host:port separated by commas.",
     )
     replication_factor: int = Field(
-        1, ge=1, description="Copies of each topic when it is created; 3 in production."
+        1,
+        ge=1,
+        le=MOST_COPIES,
+        description="Copies of each topic when it is created; 3 in production.",
     )
     dsn: Dsn | None = Field(
         None, description="PostgreSQL address of the service's own role (postgresql://…)."
     )
-    database_connections: int = Field(10, ge=2, description="Connections to PostgreSQL at most.")
+    database_connections: Count = Field(10, ge=2, description="Connections to PostgreSQL at most.")
     operations_host: str = Field(
         "127.0.0.1", description="Address that /livez, /readyz and /metrics listen on."
     )
@@ -115,27 +135,27 @@ class ServiceSettings(BaseSettings):
     )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     lanes: int = Field(4, ge=1, le=12, description="Transactions at once in one process.")
-    batch_messages: int = Field(50, ge=1, description="Messages in one transaction at most.")
-    lane_queue_messages: int = Field(
+    batch_messages: Count = Field(50, ge=1, description="Messages in one transaction at most.")
+    lane_queue_messages: Count = Field(
         2_000, ge=50, description="Messages waiting per lane before a partition is paused."
     )
-    message_tries: int = Field(
+    message_tries: Count = Field(
         5, ge=1, description="Tries of a message that raises before it becomes a dead letter."
     )
-    retry_seconds: float = Field(
+    retry_seconds: Seconds = Field(
         0.5, gt=0, description="First pause when the database or the broker is away; it doubles."
     )
-    retry_limit_seconds: float = Field(1.0, gt=0, description="Longest such pause.")
-    commit_interval_seconds: float = Field(
+    retry_limit_seconds: Seconds = Field(1.0, gt=0, description="Longest such pause.")
+    commit_interval_seconds: Seconds = Field(
         0.5, gt=0, description="How often offsets are committed and published rows deleted."
     )
-    send_timeout_seconds: float = Field(
+    send_timeout_seconds: KafkaSeconds = Field(
         10.0, gt=0, description="How long an acknowledgement of the broker is awaited."
     )
-    sweep_seconds: float = Field(
+    sweep_seconds: Seconds = Field(
         1.0, gt=0, description="How often a lane looks for what is due by the clock."
     )
-    session_timeout_seconds: float = Field(
+    session_timeout_seconds: KafkaSeconds = Field(
         6.0, gt=0, description="Silence after which the broker gives a consumer's work to others."
     )
     member: str | None = Field(
@@ -145,9 +165,12 @@ class ServiceSettings(BaseSettings):
         "process of a service may run under a name: two take the work from each other for ever.",
     )
     inbox_retention_hours: int = Field(
-        192, ge=169, description="How long handled ids and answers are remembered; 8 days."
+        192,
+        ge=169,
+        le=TEN_YEARS_HOURS,
+        description="How long handled ids and answers are remembered; 8 days.",
     )
-    drain_seconds: float = Field(
+    drain_seconds: Seconds = Field(
         20.0,
         gt=0,
         description="Longest orderly stop after SIGTERM; soon after it the process ends anyway.",

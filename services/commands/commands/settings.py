@@ -4,29 +4,29 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from chassis.settings import ServiceSettings
+from chassis.settings import Hours, Seconds, ServiceSettings
 from spotkeeper_contracts.commands import Trigger
 
 
 class CommandsSettings(ServiceSettings):
     """Settings of the commands service."""
 
-    lease_seconds: float = Field(
+    lease_seconds: Seconds = Field(
         60.0, gt=0, description="For so long a fetched command is kept from others."
     )
-    command_expires_seconds: float = Field(
+    command_expires_seconds: Seconds = Field(
         3600.0, gt=0, description="Life of a command that saves money."
     )
-    emergency_command_expires_seconds: float = Field(
+    emergency_command_expires_seconds: Seconds = Field(
         900.0, gt=0, description="Life of a command that answers an emergency."
     )
-    emergency_expires_seconds: float = Field(
+    emergency_expires_seconds: Seconds = Field(
         7200.0, gt=0, description="Time after which an open emergency stands its replica down."
     )
-    replica_retry_seconds: float = Field(
+    replica_retry_seconds: Seconds = Field(
         60.0, gt=0, description="Pause before a failed manual replica is replaced."
     )
-    pool_stale_hours: float = Field(
+    pool_stale_hours: Hours = Field(
         24.0, gt=0, description="Age above which what is known of a pool counts no more."
     )
 

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from pydantic import Field, SecretStr
 
-from chassis.settings import ServiceSettings
+from chassis.settings import MOST, TEN_YEARS_SECONDS, Count, Seconds, ServiceSettings
 from spotkeeper_contracts import PARTITIONS
 
 
@@ -32,56 +32,61 @@ class GatewaySettings(ServiceSettings):
     heartbeat_fast_path: bool = Field(
         True, description="Take heartbeats in front of the web framework; off only to compare."
     )
-    ask_timeout_seconds: float = Field(
+    ask_timeout_seconds: Seconds = Field(
         10.0, gt=0, description="How long an owner's answer is awaited before 504."
     )
-    view_timeout_seconds: float = Field(
+    view_timeout_seconds: Seconds = Field(
         1.0, gt=0, description="How long a caller's own write is awaited in the gateway's view."
     )
-    presence_timeout_seconds: float = Field(
+    presence_timeout_seconds: Seconds = Field(
         1.0, gt=0, description="How long the owner of presence may be silent in lists of agents."
     )
-    body_bytes: int = Field(65_536, gt=0, description="Largest request body.")
-    heartbeat_body_bytes: int = Field(16_384, gt=0, description="Largest body of a heartbeat.")
-    header_bytes: int = Field(16_384, gt=0, description="Largest header block with path and query.")
-    head_seconds: float = Field(
+    body_bytes: Count = Field(65_536, gt=0, description="Largest request body.")
+    heartbeat_body_bytes: Count = Field(16_384, gt=0, description="Largest body of a heartbeat.")
+    header_bytes: Count = Field(
+        16_384, gt=0, description="Largest header block with path and query."
+    )
+    head_seconds: Seconds = Field(
         10.0, gt=0, description="How long a connection may take to send a request's headers."
     )
-    read_body_seconds: float = Field(
+    read_body_seconds: Seconds = Field(
         20.0, gt=0, description="How long a request's body may take to arrive."
     )
     requests_per_second: float = Field(
-        2_000.0, gt=0, description="Requests of one client in the long run; more get 429."
+        2_000.0, gt=0, le=MOST, description="Requests of one client in the long run; more get 429."
     )
-    requests_burst: int = Field(
+    requests_burst: Count = Field(
         4_000, gt=0, description="Requests of one client at once; more get 429."
     )
-    waiting_beats: int = Field(
+    waiting_beats: Count = Field(
         20_000, gt=0, description="Beats that may wait for the broker; more get 503."
     )
-    beats_per_record: int = Field(500, gt=0, description="Beats in one record at most.")
-    record_gap_seconds: float = Field(
+    beats_per_record: Count = Field(500, gt=0, description="Beats in one record at most.")
+    record_gap_seconds: Seconds = Field(
         0.05, ge=0, description="Least time between two records of beats in one partition."
     )
-    acknowledge_seconds: float = Field(
+    acknowledge_seconds: Seconds = Field(
         3.0, gt=0, description="How long a beat waits for the broker before 503."
     )
-    tick_seconds: float = Field(
+    tick_seconds: Seconds = Field(
         1.0, gt=0, description="How often a record is appended to a partition without beats."
     )
-    waiting_polls: int = Field(
+    waiting_polls: Count = Field(
         20_000, gt=0, description="Agents that may wait for commands; more are answered at once."
     )
-    stream_listeners: int = Field(500, gt=0, description="Event streams open at once.")
-    stream_listeners_per_client: int = Field(
+    stream_listeners: Count = Field(500, gt=0, description="Event streams open at once.")
+    stream_listeners_per_client: Count = Field(
         100, gt=0, description="Event streams of one client open at once."
     )
-    stream_queue_events: int = Field(
+    stream_queue_events: Count = Field(
         1_000, gt=0, description="Events waiting for one slow listener before it is let go."
     )
-    stream_comment_seconds: float = Field(
+    stream_comment_seconds: Seconds = Field(
         15.0, gt=0, description="How often a quiet event stream shows that it lives."
     )
     keep_alive_seconds: int = Field(
-        75, gt=0, description="How long an idle connection stays open; above the beats' interval."
+        75,
+        gt=0,
+        le=TEN_YEARS_SECONDS,
+        description="How long an idle connection stays open; above the beats' interval.",
     )
