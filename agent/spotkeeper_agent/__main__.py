@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # What is wrong is then one line, the last of a log.
 )
 
 ControlFolder = Annotated[

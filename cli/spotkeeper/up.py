@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from chassis import clock
 from spotkeeper.embedded.child import claim, free_port
 from spotkeeper.embedded.errors import StackError
@@ -59,12 +61,12 @@ class Backends:
     postgres: str | None
     dsns: dict[str, str]
     ours: list[Part]
-    starting: list[Coroutine[Any, Any, None]]
+    starting: list[Callable[[], Coroutine[Any, Any, None]]]
     """What starts ours."""
 
     async def start(self) -> None:
         """Start ours; returns when both answer."""
-        await all_done(self.starting)
+        await all_done([start() for start in self.starting])
 
 
 async def up(options: Options, screen: Screen) -> None:
@@ -103,6 +105,7 @@ async def _run(options: Options, screen: Screen) -> None:
     async with AsyncExitStack() as exits:
         exits.enter_context(folder.locked())
         claim(options.port, "The gateway")
+        _refuse_wrong_tokens()
         if options.fresh:
             folder.empty()
         backends = await _backends(folder, screen.tell)
@@ -113,7 +116,7 @@ async def _run(options: Options, screen: Screen) -> None:
             dsns=backends.dsns,
             gateway_port=options.port,
             admin_token=os.environ.get("SPOTKEEPER_ADMIN_TOKEN") or folder.secrets["admin-token"],
-            client_token=os.environ.get("SPOTKEEPER_DEMO_TOKEN", "client-token"),
+            client_token=os.environ.get("SPOTKEEPER_DEMO_TOKEN") or "client-token",
         )
         services = all_services(around)
         exits.push_async_callback(_stop, backends.ours)
@@ -130,11 +133,17 @@ async def _run(options: Options, screen: Screen) -> None:
             screen.result(_ready_line(around, backends, services, parts))
         else:
             _tell_ready(around, screen, clock.monotonic() - began)
-        async with asyncio.TaskGroup() as keeping:
-            for part in parts:
-                keeping.create_task(keep_running(part, screen.tell))
-            if not options.json:
-                keeping.create_task(watch_fleet(around, services[-1].operations, screen))
+        keeping = [keep_running(part, screen.tell) for part in parts]
+        if not options.json:
+            keeping.append(watch_fleet(around, services[-1].operations, screen))
+        await all_done(keeping)
+
+
+def _refuse_wrong_tokens() -> None:
+    for variable in ("SPOTKEEPER_ADMIN_TOKEN", "SPOTKEEPER_DEMO_TOKEN"):
+        token = os.environ.get(variable, "")
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise StackError(f"{variable} should consist of visible ASCII characters.")
 
 
 async def _backends(folder: DataFolder, tell: Callable[[str], None]) -> Backends:
@@ -146,17 +155,29 @@ async def _backends(folder: DataFolder, tell: Callable[[str], None]) -> Backends
         kafka = Kafka(folder.kafka, log=folder.log("kafka"), port=free_port(KAFKA_PORT))
         backends.kafka = kafka.bootstrap_servers
         backends.ours.append(kafka)
-        backends.starting.append(kafka.start(tell))
+        backends.starting.append(lambda: kafka.start(tell))
     if not given_dsns and not given_postgres:
         postgres = Postgres(
             folder.postgres, log=folder.log("postgres"), port=free_port(POSTGRES_PORT)
         )
         backends.postgres, backends.dsns = postgres.dsn(), {s: postgres.dsn(s) for s in SERVICES}
         backends.ours.append(postgres)
-        backends.starting.append(postgres.start())
+        backends.starting.append(postgres.start)
     if given_postgres and not given_dsns:
-        backends.dsns = await create_database(given_postgres, folder.secrets)
+        backends.dsns = await _given_database(given_postgres, folder)
     return backends
+
+
+async def _given_database(dsn: str, folder: DataFolder) -> dict[str, str]:
+    """The services' addresses on a server of the user's; raises `StackError`."""
+    try:
+        return await create_database(dsn, folder.secrets)
+    except ValueError as error:  # Its text may hold a part of the password.
+        text = "SPOTKEEPER_POSTGRES_DSN should be an address such as postgresql://me:mine@host:5432"
+        raise StackError(f"{text}.") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        raise StackError(f"SPOTKEEPER_POSTGRES_DSN leads to no database: {why}.") from error
 
 
 def _given_dsns() -> dict[str, str]:

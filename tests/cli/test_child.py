@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spotkeeper import supervisor
 from spotkeeper.embedded.child import LOWEST_PORT, Child, Command, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.supervisor import keep_running
@@ -72,6 +73,40 @@ async def test_the_end_of_a_child_while_it_starts_is_told_with_its_last_words(
     await failing.start()
     with pytest.raises(StackError, match="child ended while starting: the disk is full"):
         await failing.until(never, within_seconds=10)
+
+
+async def test_of_a_line_in_json_the_error_alone_is_told(tmp_path: Path) -> None:
+    line = '{"error": "OSError(28)", "event": "ended", "exception": "Traceback…"}'
+    failing = child(tmp_path, "echo", line)
+    await failing.start()
+    await failing.ended()
+    assert failing.last_words() == f"OSError(28) (see {failing.log})"
+
+
+async def test_what_was_started_wrongly_is_not_started_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    part = child(tmp_path, "sh", "-c", "echo 'Error: fast is no number'; exit 2")
+    await part.start()
+    with pytest.raises(StackError, match="child was started wrongly: Error: fast is no number"):
+        await keep_running(part, told.append)
+    assert told == []
+
+
+async def test_a_later_start_that_ends_with_2_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.0)
+    told: list[str] = []
+    once = "if [ -e once ]; then exit 2; else touch once; exit 1; fi"
+    part = Command("child", ["sh", "-c", once], log=tmp_path / "log", directory=tmp_path)
+    await part.start()
+    keeping = asyncio.create_task(keep_running(part, told.append))
+    try:
+        await eventually(lambda: len(told) > 2, within_seconds=5)
+        assert ["status 1" in told[0], "status 2" in told[1], "status 2" in told[2]] == [True] * 3
+    finally:
+        keeping.cancel()
+        await part.stop()
 
 
 async def test_what_was_killed_is_started_again(tmp_path: Path) -> None:

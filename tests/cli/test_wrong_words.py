@@ -11,6 +11,7 @@ import structlog
 from gateway.settings import GatewaySettings
 from spotkeeper import deadletters
 from spotkeeper.client import connected
+from spotkeeper.embedded.child import free_port
 from spotkeeper.main import app
 from spotkeeper.terminal import run
 
@@ -59,6 +60,38 @@ def test_a_wrong_word_is_one_sentence(
     assert told.startswith(f"spotkeeper: {sentence}")
     assert told.endswith(".")
     assert not told.endswith("..")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("SPOTKEEPER_POSTGRES_DSN", dsn, f"SPOTKEEPER_POSTGRES_DSN {sentence}")
+        for dsn, sentence in (
+            ("nonsense", "should be an address such as postgresql://"),
+            ("postgresql://a:b@127.0.0.1:x/c", "should be an address such as postgresql://"),
+            ("postgresql://a:b@127.0.0.1:1/c", "leads to no database: "),
+        )
+    ]
+    + [
+        (token, value, f"{token} should consist of visible ASCII characters.")
+        for token in ("SPOTKEEPER_DEMO_TOKEN", "SPOTKEEPER_ADMIN_TOKEN")
+        for value in ("é", "a b", "a\n")
+    ]
+    + [("SPOTKEEPER_REGISTRY_DSN", "postgresql://a", "Some DSNs are given; set SPOTKEEPER_HE")],
+)
+def test_a_wrong_variable_of_up_is_one_sentence(
+    variable: str,
+    value: str,
+    sentence: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as ended:
+        app(["up", "--port", str(free_port()), "--data-dir", str(tmp_path)])
+    assert str(ended.value.code).startswith(f"spotkeeper: {sentence}")
     assert capfd.readouterr() == ("", "")
 
 

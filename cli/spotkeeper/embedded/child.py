@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import random
 import signal
@@ -132,7 +133,8 @@ class Child(ABC):
         text = self.log.read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()][-200:]
         errors = [line for line in lines if "ERROR" in line or "FATAL" in line]
-        return f"{(errors or lines or ['it said nothing'])[-1]} (see {self.log})"
+        last = (errors or lines or ["it said nothing"])[-1]
+        return f"{_error_in(last)} (see {self.log})"
 
     def _signal(self, word: signal.Signals) -> None:
         try:
@@ -175,6 +177,14 @@ class Command(Child):
                 cwd=self._directory,
                 start_new_session=True,
             )
+
+
+def _error_in(line: str) -> str:
+    """The error that a line of a service's log tells, without its trace; else the line itself."""
+    try:
+        return str(json.loads(line)["error"])
+    except (ValueError, LookupError, TypeError):
+        return line
 
 
 def is_free(port: int) -> bool:

@@ -105,6 +105,10 @@ class Kafka:
         """Wait for the broker's end and return its exit status."""
         return await self.child.ended()
 
+    def last_words(self) -> str:
+        """The last error in its log, or its last line."""
+        return self.child.last_words()
+
     async def stop(self) -> None:
         """Stop in an orderly way."""
         if self._child is not None:

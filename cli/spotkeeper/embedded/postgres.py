@@ -87,6 +87,10 @@ class Postgres:
         """Wait for the server's end and return its exit status."""
         return await self.child.ended()
 
+    def last_words(self) -> str:
+        """The last error in its log, or its last line."""
+        return self.child.last_words()
+
     async def stop(self) -> None:
         """Stop at once but in an orderly way (PostgreSQL's "fast")."""
         if self._child is not None:
