@@ -93,8 +93,9 @@ class Agent:
 
     async def _register(self) -> float:
         answer = await self._api.register(self._registration())
-        self.standing.agent_id, self.standing.epoch = answer.body["agent_id"], answer.epoch
-        self.standing.config = Config.of(answer)
+        agent_id, config = answer.told("agent_id"), Config.of(answer, "config")
+        self.standing.agent_id, self.standing.epoch = agent_id, answer.epoch
+        self.standing.config = config
         self._enter(phase_after_registration(answer.outcome), answer)
         return pauses.until_first_beat(self._pace.beat_seconds, self._chance)
 
@@ -102,12 +103,13 @@ class Agent:
         standing = self.standing
         try:
             answer = await self._here.calls.beat(self._heartbeat())
+            has_orders = answer.told("commands_pending")
             # A gateway whose view is behind does not know yet that this instance took over.
             if answer.epoch >= standing.epoch:
                 standing.epoch, standing.is_doubted = answer.epoch, False
                 self._enter(phase_after_beat(standing.phase, answer.outcome), answer)
                 await self._follow_config(answer)
-            if answer.body["commands_pending"]:
+            if has_orders:
                 self._here.orders_due.set()
         except Failure as failure:
             if failure.status not in (NOT_FOUND, GONE):
@@ -151,7 +153,7 @@ class Agent:
             return self._pace.look_seconds
         began = loop.time()
         place = f"pending-commands?limit=1&wait={wait_seconds:g}"
-        commands = (await self._here.calls.get(place, wait_seconds=wait_seconds)).body
+        commands = (await self._here.calls.get(place, wait_seconds=wait_seconds)).listed()
         for command in commands:
             await carry_out(command, self._here)
             self._here.orders_due.set()

@@ -1,7 +1,7 @@
 """The control plane as an agent speaks with it: how it calls, and how a call can fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -52,6 +52,19 @@ class Answer:
     """The word of `X-Outcome`: why a 200 is a refusal, or nothing."""
     epoch: int
     config_version: int
+
+    def told(self, *path: str) -> Any:
+        """What the body has under these names, each in the one before; raises `Failure`."""
+        return _found(self.body, path)
+
+    def listed(self, *names: str) -> list[Json]:
+        """The entries of a body that is a list, each with all of these names; raises `Failure`."""
+        if not isinstance(self.body, list):
+            raise Failure("not an answer of Spotkeeper: it is no list")
+        for entry in self.body:
+            for name in names:
+                _found(entry, [name])
+        return self.body
 
 
 class Line(Enum):
@@ -115,6 +128,14 @@ async def connect(gateway: str, token: str, *, waiting: int = 1) -> AsyncIterato
             )
             pools[line] = await exits.enter_async_context(http), asyncio.Semaphore(most)
         yield Api(pools)
+
+
+def _found(body: Any, path: Iterable[str]) -> Any:
+    for name in path:
+        if not isinstance(body, Mapping) or name not in body:
+            raise Failure(f"not an answer of Spotkeeper: it has no {name}")
+        body = body[name]
+    return body
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -15,7 +15,8 @@ async def terminate_what_is_left(here: Situation) -> Sequence[str]:
     Raises `Failure`; what was ended without its report is listed again, and reported then.
     """
     gone = []
-    for entry in (await here.calls.get("instances-to-terminate")).body:
+    answer = await here.calls.get("instances-to-terminate")
+    for entry in answer.listed("instance_id", "reason"):
         instance_id = entry["instance_id"]
         assert instance_id != here.instance.instance_id, "no agent is told to end itself"
         here.cloud.terminate(instance_id)

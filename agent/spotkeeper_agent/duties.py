@@ -85,7 +85,7 @@ class Duties:
             return
         answer = await self._here.calls.insist(place, body)
         self._said.add((place, at))
-        action = answer.body["action_taken"]
+        action = answer.told("action_taken")
         log.warning("%s said %s and is answered %s", self._here.name, place, action)
         if action == "replica_promoted":
             self._here.doubt()
@@ -134,7 +134,7 @@ class Duties:
                 "metrics": metrics,
             },
         )
-        log.debug("%s is to %s", self._here.name, answer.body["recommendation"])
+        log.debug("%s is to %s", self._here.name, answer.told("recommendation"))
 
     def _pools(self, now: datetime) -> list[dict[str, Any]]:
         """The spot pools of our instance type in our region, with their prices."""

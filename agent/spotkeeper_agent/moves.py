@@ -30,8 +30,11 @@ class Failed(Exception):
 
 
 async def carry_out(command: Mapping[str, Any], here: Situation) -> None:
-    """Carry a fetched command out, unless its preconditions hold no more, and report its end."""
-    order, began = Order.of(command), asyncio.get_running_loop().time()
+    """Carry a fetched command out, unless its preconditions hold no more, and report its end.
+
+    Raises `Failure` if the command is none.
+    """
+    order, began = _order(command), asyncio.get_running_loop().time()
     log.info("%s carries out %s %s", here.name, order.command_type, order.command_id)
     try:
         _assert_holds(order, here)
@@ -42,6 +45,13 @@ async def carry_out(command: Mapping[str, Any], here: Situation) -> None:
     if ended is not None:
         seconds = asyncio.get_running_loop().time() - began
         await _report(order, {**ended, "duration_seconds": round(seconds, 3)}, here)
+
+
+def _order(command: Mapping[str, Any]) -> Order:
+    try:
+        return Order.of(command)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Failure(f"not a command of Spotkeeper: {str(command)[:200]}") from error
 
 
 async def _act(order: Order, here: Situation) -> Json | None:

@@ -7,10 +7,8 @@ UNKNOWN ──register──▶ PRIMARY ──not-primary──▶ RETIRED
    └────404 or 410─────┘   UNKNOWN ──zombie-rejected
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from spotkeeper_agent.api import Answer
 
@@ -34,10 +32,9 @@ class Config:
     enabled: bool
 
     @classmethod
-    def of(cls, answer: Answer) -> "Config":
-        """The config in an answer that has one, given what is around it."""
-        settings: Mapping[str, Any] = answer.body.get("config", answer.body)
-        return cls(version=answer.config_version, enabled=settings["enabled"])
+    def of(cls, answer: Answer, *place: str) -> "Config":
+        """The config in an answer, or in one place of it; raises `Failure` if there is none."""
+        return cls(version=answer.config_version, enabled=answer.told(*place, "enabled"))
 
 
 @dataclass(slots=True)

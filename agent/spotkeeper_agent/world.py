@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
-from spotkeeper_agent import clock
+from spotkeeper_agent import clock, pauses
 from spotkeeper_agent.agent import Agent
 from spotkeeper_agent.cloud import Instance, Launch, SimulatedCloud, UserData
 from spotkeeper_agent.control import Control
@@ -70,7 +70,8 @@ class World:
                 for instance_id in launches.keys() - self._lives.keys():
                     launch = launches[instance_id]
                     agent, delay = self._agent(launch), self._chance.uniform(0, burst_seconds)
-                    task = living.create_task(_live(agent, max(delay, self._still_boots(launch))))
+                    delay = max(delay, self._still_boots(launch))
+                    task = living.create_task(live(agent, delay, self._chance))
                     self._lives[instance_id] = Life(agent, launch, task)
                 burst_seconds = 0.0  # Whoever comes later comes alone.
                 await asyncio.sleep(LOOK_SECONDS)
@@ -135,6 +136,14 @@ class World:
         return max(0.0, self._pace.boot_seconds - age_seconds)
 
 
-async def _live(agent: Agent, delay_seconds: float) -> None:
-    await asyncio.sleep(delay_seconds)
-    await agent.live()
+async def live(agent: Agent, delay_seconds: float, chance: Random) -> None:
+    """Let an agent live, and again if it falls over: no error of one ends the others' lives."""
+    falls = 0
+    while True:
+        await asyncio.sleep(delay_seconds)
+        try:
+            return await agent.live()
+        except Exception:  # It is an error of the agent's own, and the log is where it is seen.
+            falls += 1
+            delay_seconds = pauses.until_next_try(falls, 0.0, chance)
+            log.exception("an agent falls over and gets up in %.1f s", delay_seconds)

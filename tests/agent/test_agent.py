@@ -4,20 +4,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
 from gateway.heartbeats import HeartbeatBody, decode
 from gateway.routes.registration import RegistrationBody
+from spotkeeper_agent import clock
 from spotkeeper_agent.agent import Agent
 from spotkeeper_agent.api import connect
+from spotkeeper_agent.market import Fate
 from spotkeeper_agent.standing import Phase, phase_after_beat, phase_after_registration
+from spotkeeper_agent.world import live
 from tests.agent.control_plane import TOKEN, ControlPlane, control_plane
-from tests.agent.worlds import SLOW_BUT_BEATS, cloud_with_a_home, home_of
+from tests.agent.worlds import FAST, SLOW_BUT_BEATS, cloud_with_a_home, home_of
 from tests.stack import eventually
 
 SOON = 5.0
+NO_OBJECTS: list[Any] = [{}, [], None, "yes"]
+NO_LISTS: list[Any] = [{}, None, [{}], [None], [{"command_id": "a", "parameters": []}]]
 
 
 @asynccontextmanager
@@ -88,6 +95,54 @@ async def test_an_answer_that_is_none_of_spotkeepers_is_a_failure(plane: Control
     async with living(plane):
         await beats(plane, 1)
     assert len(plane.of("register")) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd"),
+    [
+        (kind, odd)
+        for kind in ("register", "heartbeat", "config", "decide", "termination-imminent")
+        for odd in NO_OBJECTS
+    ]
+    + [(kind, odd) for kind in ("pending-commands", "instances-to-terminate") for odd in NO_LISTS],
+)
+async def test_an_answer_of_another_shape_is_a_failure(
+    plane: ControlPlane, kind: str, odd: Any
+) -> None:
+    plane.odd[kind].append(odd)
+    cloud = cloud_with_a_home(clock.now())
+    home = home_of(cloud).instance.instance_id
+    cloud.interrupt(home, Fate(notice_at=clock.now() - timedelta(minutes=1)))
+    async with connect(plane.url, TOKEN) as api:
+        agent = Agent(home_of(cloud), cloud, api, pace=FAST, chance=Random(7))
+        life = asyncio.create_task(agent.live())
+        if kind == "config":
+            await beats(plane, 1)
+            plane.config_version = 2
+        await eventually(lambda: len(plane.of(kind)) > 0, within_seconds=SOON)
+        await beats(plane, 3)
+        life.cancel()
+        await asyncio.wait({life})
+        assert life.cancelled()
+
+
+async def test_an_error_of_an_agent_is_not_the_end_of_its_life(
+    plane: ControlPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud = cloud_with_a_home()
+    home = home_of(cloud)
+    plane.left_behind.append({"instance_id": home.instance.instance_id, "reason": "an error"})
+    async with connect(plane.url, TOKEN) as api:
+        agent = Agent(home, cloud, api, pace=FAST, chance=Random(7))
+        life = asyncio.create_task(live(agent, 0.0, Random(7)))
+        try:
+            await eventually(lambda: "falls over and gets up" in caplog.text, within_seconds=SOON)
+            plane.left_behind.clear()
+            await beats(plane, 3)
+        finally:
+            life.cancel()
+            await asyncio.wait({life})
+    assert "no agent is told to end itself" in caplog.text
 
 
 async def test_an_agent_finds_a_control_plane_that_comes_later() -> None:
