@@ -91,7 +91,7 @@ def interrupt(name: Name, control_dir: ControlFolder = DEFAULT_FOLDER) -> None:
 def _control(act: Callable[[Control, str], None], name: str, folder: Path) -> None:
     try:
         act(Control(folder), name)
-    except ControlError as error:
+    except (ControlError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -29,7 +29,7 @@ class DataFolder:
     def contents(self) -> tuple[Path, ...]:
         """All that a stack keeps here beside its lock, whether it is there yet or not."""
         servers = self.kafka, self.postgres, passwords_beside(self.postgres)
-        return *servers, self.control, self.logs, self.prepared, self._path / "secrets"
+        return self.prepared, *servers, self.control, self.logs, self._path / "secrets"
 
     @property
     def births(self) -> tuple[Path, ...]:
@@ -68,12 +68,19 @@ class DataFolder:
             yield
 
     def empty(self) -> None:
-        """Remove all data of the stack, and nothing else; the lock must be held."""
+        """Remove all data of the stack, and nothing else; the lock must be held.
+
+        Raises `StackError`.
+        """
         for entry in self.contents:
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink(missing_ok=True)
+            try:
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink(missing_ok=True)
+            except OSError as error:
+                why = error.strerror or error  # Of a file deep in there it tells the last name.
+                raise StackError(f"{entry} cannot be removed: {why}.") from error
 
     def _refuse_what_is_not_ours(self) -> None:
         # A simulated fleet that runs by itself makes its control folder before there is a stack.

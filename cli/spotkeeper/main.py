@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spotkeeper import client
+from spotkeeper.embedded.errors import sentence
 from spotkeeper.folder import DataFolder
 from spotkeeper.screen import Screen
 from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
@@ -127,3 +128,5 @@ def _control(act: Callable[[Control, str], None], name: str, data_dir: Path) -> 
         act(Control(DataFolder(data_dir).control), name)
     except ControlError as error:
         sys.exit(f"spotkeeper: {error}")
+    except OSError as error:
+        sys.exit(f"spotkeeper: {sentence(error)}")

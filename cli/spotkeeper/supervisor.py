@@ -61,5 +61,5 @@ async def keep_running(part: Part, tell: Callable[[str], None]) -> None:
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         try:
             await part.start()
-        except StackError as error:
+        except (StackError, OSError) as error:
             tell(str(error))

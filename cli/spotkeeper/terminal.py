@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spotkeeper.embedded.errors import StackError
+from spotkeeper.embedded.errors import StackError, sentence
 
 T = TypeVar("T")
 ANY_COLUMNS = 1_000_000
@@ -28,6 +28,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except StackError as error:
         sys.exit(f"spotkeeper: {error}")
+    except OSError as error:
+        sys.exit(f"spotkeeper: {sentence(error)}")
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

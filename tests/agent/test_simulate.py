@@ -172,16 +172,27 @@ def test_a_stopped_agent_is_not_interrupted(tmp_path: Path) -> None:
     assert control.take_interrupted() == {"agent-01"}
 
 
-@pytest.mark.parametrize("word", ["stop", "start"])
-async def test_a_refusal_is_one_sentence(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "name", "sentence"),
+    [
+        ("stop", "folder", "No simulated fleet runs with {}.\n"),
+        ("start", "folder", "No simulated fleet runs with {}.\n"),
+        ("stop", "file", "[Errno 20] Not a directory: '{}/fleet'\n"),
+    ],
+)
+async def test_a_refusal_is_one_sentence(
+    tmp_path: Path, word: str, name: str, sentence: str
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / name
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "spotkeeper_agent", word, "agent-01"),
-        *("--control-dir", str(tmp_path)),
+        *("--control-dir", str(folder)),
         stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await process.communicate()
     assert process.returncode == 1
-    assert errors.decode() == f"No simulated fleet runs with {tmp_path}.\n"
+    assert errors.decode() == sentence.format(folder)
 
 
 @pytest.mark.slow
