@@ -4,6 +4,7 @@
     .venv/bin/python examples/consume_events.py # in another
 
 Elsewhere: `pip install aiokafka ./libs/contracts`, and KAFKA_BOOTSTRAP_SERVERS for another broker.
+Ctrl-C ends it.
 A group id and committed offsets let a real consumer go on where it stopped.
 """
 
@@ -32,4 +33,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        pass

@@ -11,6 +11,7 @@ from spotkeeper import client
 from spotkeeper.embedded.errors import sentence
 from spotkeeper.folder import DataFolder
 from spotkeeper.screen import Screen
+from spotkeeper.services import SIMULATOR
 from spotkeeper.terminal import GATEWAY, AsJson, Gateway, print_rows, run
 from spotkeeper.up import Options
 from spotkeeper.up import up as run_up
@@ -98,24 +99,33 @@ def agents(
     if context.invoked_subcommand is None:
         columns = ("agent_id", "logical_agent_id", "status", "current_mode", "current_pool_id")
         print_rows(run(_agents(gateway, token)), columns, as_json=as_json)
+        return
+    for option in ("gateway", "token", "as_json"):
+        source = context.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter("--gateway, --token and --json are for the list of agents.")
 
 
 @fleet.command()
 def stop(name: Name, data_dir: DataDir = DATA_DIR) -> None:
     """Let an agent of the simulated fleet crash: it falls silent, without a goodbye."""
     _control(Control.stop, name, data_dir)
+    print(f"{name} falls silent.")
 
 
 @fleet.command()
 def start(name: Name, data_dir: DataDir = DATA_DIR) -> None:
     """Bring a stopped agent of the simulated fleet back."""
     _control(Control.start, name, data_dir)
+    print(f"{name} comes back.")
 
 
 @fleet.command()
 def interrupt(name: Name, data_dir: DataDir = DATA_DIR) -> None:
     """Let AWS take the spot instance of a simulated agent back: a recommendation, then a notice."""
     _control(Control.interrupt, name, data_dir)
+    log = DataFolder(data_dir).log(SIMULATOR)
+    print(f"AWS is to take the spot instance of {name} back; what comes of it is told in {log}.")
 
 
 async def _agents(gateway: str, token: str) -> list[dict[str, Any]]:

@@ -242,6 +242,7 @@ Spotkeeper is ready after {seconds:.1f} s.
   docs         {around.gateway}/docs
   demo token   {around.client_token}
   admin token  {around.admin_token}
+  kafka        {around.kafka}
   logs         {around.folder.logs}
 
 Ctrl-C stops everything.

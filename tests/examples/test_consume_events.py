@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
 
@@ -29,7 +30,7 @@ async def test_it_prints_typed_events(stack: Stack) -> None:
 
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": stack.kafka}
     consumer = await asyncio.create_subprocess_exec(
-        sys.executable, SCRIPT, env=environment, stdout=PIPE
+        sys.executable, SCRIPT, env=environment, stdout=PIPE, stderr=PIPE
     )
     assert consumer.stdout is not None
     expected = {f"AgentRegistered.v1 {registered}", f"AgentWentOffline.v1 {offline}"}
@@ -40,5 +41,6 @@ async def test_it_prints_typed_events(stack: Stack) -> None:
                 assert line, "the example ended"
                 expected.discard(line.decode().rstrip())
     finally:
-        consumer.terminate()
-        await consumer.wait()
+        consumer.send_signal(signal.SIGINT)
+        _, errors = await consumer.communicate()
+    assert (consumer.returncode, errors) == (0, b"")
