@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from spotkeeper.embedded.child import HOST, free_port
+from spotkeeper.folder import DataFolder
 from tests.cli.test_child import lives
 from tests.cli.test_forks import parent_of
 from tests.stack import eventually
@@ -153,6 +154,12 @@ async def test_a_stack_is_made_and_stopped(first: Up) -> None:
 async def test_a_stack_that_is_started_again_knows_all_it_knew(again: Up) -> None:
     assert await again.agents() == ["kept"]
     assert 0 < again.migrated == again.migrating.stat().st_size
+
+
+@pytest.mark.usefixtures("again")
+async def test_all_that_it_keeps_is_known_as_its_own(folder: Path) -> None:
+    own = {entry.name for entry in DataFolder(folder).contents}
+    assert set(os.listdir(folder)) == {"lock", *own} - {"control"}
 
 
 async def test_a_second_up_over_the_same_data_is_refused(folder: Path, again: Up) -> None:
