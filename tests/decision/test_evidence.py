@@ -254,20 +254,6 @@ async def test_a_notice_is_told_as_risk(agent: OneAgent) -> None:
     assert after[THERE] > before[THERE]
 
 
-async def test_a_risk_that_drifts_in_small_steps_is_told_once_they_add_up(agent: OneAgent) -> None:
-    await agent.decides()
-    await agent.is_noticed()
-    told = {}
-    for minutes in (70, 95, 120, 145):
-        later(minutes=minutes)
-        await agent.scene.sweep()
-        for state in agent.emitted(PoolState):
-            if state.pool_id == HERE:
-                told[minutes] = state.risk_1h
-    assert list(told) == [70, 120]
-    assert 0.9 < told[120] / told[70] < 0.95
-
-
 async def test_a_known_history_needs_no_prior_for_confidence(agent: OneAgent) -> None:
     moment = clock.now()
     for hours in range(30, 0, -3):

@@ -149,3 +149,17 @@ async def test_a_notice_wakes_the_idle_pools_beside_it(agent: OneAgent) -> None:
     await agent.is_noticed()
     await agent.scene.sweep()
     assert THERE in [one.pool_id for one in agent.emitted(PoolState)]
+
+
+async def test_a_risk_that_drifts_in_small_steps_is_told_once_they_add_up(agent: OneAgent) -> None:
+    await agent.decides()
+    await agent.is_noticed()
+    told = {}
+    for minutes in (70, 95, 120, 145):
+        later(minutes=minutes)
+        await agent.scene.sweep()
+        for state in agent.emitted(PoolState):
+            if state.pool_id == HERE:
+                told[minutes] = state.risk_1h
+    assert list(told) == [70, 120]
+    assert 0.9 < told[120] / told[70] < 0.95
