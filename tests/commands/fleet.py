@@ -9,9 +9,8 @@ import pytest
 from chassis import clock
 from chassis.testing import Scene, example
 from spotkeeper_contracts import Message, Refused, Request
-from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.agents import AgentRequest, AgentState
 from spotkeeper_contracts.commands import (
-    AgentQuestion,
     Command,
     CommandDetail,
     CommandQueue,
@@ -54,7 +53,7 @@ class OneAgent:
 
     async def ask(self, kind: type[Request], **fields: Any) -> Any:
         """Put a request about this agent."""
-        if issubclass(kind, AgentQuestion):
+        if issubclass(kind, AgentRequest):
             fields = {"agent": self.state, **fields}
         fields = {"agent_id": self.id, "client_id": self.state.client_id, **fields}
         return await self.commands.handle(example(kind, **fields))

@@ -16,13 +16,13 @@ from registry.app import service as registry_service
 from spotkeeper_contracts import Refusal, Request
 from spotkeeper_contracts.agents import (
     AgentAnswer,
+    AgentRequest,
     DeleteAgent,
     GetAgent,
     RegisterAgent,
     Registration,
 )
 from spotkeeper_contracts.commands import (
-    AgentQuestion,
     CancelCommand,
     CommandsLeased,
     LeaseCommands,
@@ -101,7 +101,7 @@ class Wanderer:
 
     async def _ask(self, kind: type[Request], **fields: Any) -> Any:
         """Ask as a gateway does, whose view may lag behind."""
-        if issubclass(kind, AgentQuestion):
+        if issubclass(kind, AgentRequest):
             if self._known is None or self._chance.random() < 0.7:
                 self._known = await self.answer()
             if self._known is None:

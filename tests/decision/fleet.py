@@ -11,8 +11,8 @@ from chassis import clock
 from chassis.testing import Scene, example
 from decision.engine import engine_of
 from spotkeeper_contracts import Message, Refused, Request
-from spotkeeper_contracts.agents import AgentState
-from spotkeeper_contracts.commands import AgentQuestion, Command, CommandQueued
+from spotkeeper_contracts.agents import AgentRequest, AgentState
+from spotkeeper_contracts.commands import Command, CommandQueued
 from spotkeeper_contracts.configs import AgentConfig
 from spotkeeper_contracts.decisions import (
     Decide,
@@ -55,7 +55,7 @@ class OneAgent:
 
     async def ask(self, kind: type[Request], **fields: Any) -> Any:
         """Put a request about this agent."""
-        if issubclass(kind, AgentQuestion):
+        if issubclass(kind, AgentRequest):
             fields = {"agent": self.state, **fields}
         fields = {"agent_id": self.id, "client_id": self.state.client_id, **fields}
         return await self.scene.handle(example(kind, **fields))

@@ -89,7 +89,7 @@ class Inbox:
             )
             .on_conflict_do_nothing()
             .returning(inbox.c.id),
-            writes=False,
+            kept_if_refused=True,
         )
         self._handled = Query(select(inbox).where(inbox.c.id == func.any(ids)))
         self._answer = Query(keeping_answers(inbox))

@@ -44,9 +44,9 @@ class Outbox:
             .render_derived()
         )
         adding = insert(outbox).from_select(list(_COLUMNS), select(emitted))
-        self._add = Query(adding.returning(outbox.c.seq), writes=False)
+        self._add = Query(adding.returning(outbox.c.seq))
         answered = keeping_answers(tables.inbox).cte("kept")
-        self._add_and_answer = Query(adding.add_cte(answered).returning(outbox.c.seq), writes=False)
+        self._add_and_answer = Query(adding.add_cte(answered).returning(outbox.c.seq))
         self._left_over = Query(
             select(outbox)
             .where(

@@ -85,9 +85,15 @@ class Connection:
 
 
 class Query:
-    """A statement whose `bindparam`s are given by name at each call."""
+    """A statement whose `bindparam`s are given by name at each call.
 
-    def __init__(self, statement: ClauseElement, *, writes: bool | None = None) -> None:
+    That a SELECT `writes`, by a part of it, must be told. What is `kept_if_refused` is true
+    whatever becomes of the request, so that a refusal may follow it as if nothing was written.
+    """
+
+    def __init__(
+        self, statement: ClauseElement, *, writes: bool = False, kept_if_refused: bool = False
+    ) -> None:
         compiled = statement.compile(dialect=_DIALECT)
         names = getattr(compiled, "positiontup", None) or []
         binds = getattr(compiled, "binds", {})
@@ -96,7 +102,8 @@ class Query:
         assert "POSTCOMPILE" not in self.sql, "a list in a statement is one array: func.any(…)"
         self._arguments = [(name, binds[name].required, constants[name]) for name in names]
         self._required = {name for name, required, _ in self._arguments if required}
-        self._writes = isinstance(statement, Insert | Update | Delete) if writes is None else writes
+        writes = writes or isinstance(statement, Insert | Update | Delete)
+        self._writes = writes and not kept_if_refused
 
     async def row(self, db: Connection, **values: Any) -> asyncpg.Record | None:
         """The first row, or None."""

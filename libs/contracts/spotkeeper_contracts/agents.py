@@ -120,6 +120,19 @@ class AgentPage(Reply):
     next_cursor: str | None = None
 
 
+class AgentRequest(Request):
+    """A request about one agent to another owner, with the agent as the asking gateway knows it.
+
+    `agent` lets the owner answer by the latest state although it lags behind the registry.
+    """
+
+    context: ClassVar[frozenset[str]] = frozenset({"agent"})
+
+    agent_id: UUID
+    client_id: UUID
+    agent: AgentState
+
+
 class GetAgent(Request, topic=REGISTRY_REQUESTS, reply=AgentAnswer, reads_only=True):
     """One agent as it stands now; refused with 404 if unknown and 410 if deleted."""
 

@@ -1,12 +1,12 @@
 """Commands: what agents are told to do, from the queue to their end."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from spotkeeper_contracts.agents import AgentState
+from spotkeeper_contracts.agents import AgentRequest
 from spotkeeper_contracts.message import Done, Message, Reply, Request, Value
 from spotkeeper_contracts.topics import AGENT_COMMANDS, COMMAND_QUEUES, COMMANDS_REQUESTS
 from spotkeeper_contracts.values import (
@@ -122,26 +122,13 @@ class CommandDetail(Command):
     timestamp: Timestamp
 
 
-class AgentQuestion(Request):
-    """A question or an order about one agent, with the agent as the asking gateway knows it.
-
-    `agent` lets the owner answer by the latest state although it lags behind the registry.
-    """
-
-    context: ClassVar[frozenset[str]] = frozenset({"agent"})
-
-    agent_id: UUID
-    client_id: UUID
-    agent: AgentState
-
-
 class CommandQueuedAnswer(Reply):
     """The command that was queued, or the open one that asks for the same."""
 
     command_id: UUID
 
 
-class QueueSwitch(AgentQuestion, topic=COMMANDS_REQUESTS, reply=CommandQueuedAnswer):
+class QueueSwitch(AgentRequest, topic=COMMANDS_REQUESTS, reply=CommandQueuedAnswer):
     """Queue a switch that the registry has let through; it comes from nobody else."""
 
     command_id: UUID
@@ -161,19 +148,19 @@ class CommandsLeased(Reply):
     commands: list[Command]
 
 
-class LeaseCommands(AgentQuestion, topic=COMMANDS_REQUESTS, reply=CommandsLeased):
+class LeaseCommands(AgentRequest, topic=COMMANDS_REQUESTS, reply=CommandsLeased):
     """Hand out what is deliverable; each command is kept from others for the time of its lease.
 
     After `answer_by` nobody waits for the answer any more, and nothing is handed out.
     """
 
-    context = AgentQuestion.context | {"answer_by"}
+    context = AgentRequest.context | {"answer_by"}
 
     limit: Annotated[int, Field(ge=1, le=50)] = 50
     answer_by: Timestamp | None = None
 
 
-class ReportExecution(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+class ReportExecution(AgentRequest, topic=COMMANDS_REQUESTS, reply=Done):
     """What became of a command, in the words of the agent that carried it out."""
 
     command_id: UUID
@@ -184,13 +171,13 @@ class ReportExecution(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
     result: dict[str, object] | None = None
 
 
-class CancelCommand(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+class CancelCommand(AgentRequest, topic=COMMANDS_REQUESTS, reply=Done):
     """Take a command back that has not ended."""
 
     command_id: UUID
 
 
-class WithdrawSwitch(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+class WithdrawSwitch(AgentRequest, topic=COMMANDS_REQUESTS, reply=Done):
     """Take a switch of the automatic loop back that nobody has fetched, unless it leads there.
 
     A later decision wants another one or, if `unless_mode` is null, none.

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, Strict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.agents import AgentRequest
 from spotkeeper_contracts.message import Message, Reply, Request, Value
 from spotkeeper_contracts.switches import StatisticsAnswer
 from spotkeeper_contracts.topics import AGENT_DECISIONS, DECISION_REQUESTS
@@ -109,7 +109,7 @@ class DecisionAnswer(Reply):
     outcome: Outcome | None = None
 
 
-class Decide(AgentQuestion, topic=DECISION_REQUESTS, reply=DecisionAnswer):
+class Decide(AgentRequest, topic=DECISION_REQUESTS, reply=DecisionAnswer):
     """Decide for an agent by what it tells, and by what its fleet has seen; it moves nobody."""
 
     situation: Situation
@@ -132,7 +132,7 @@ class RecommendationAnswer(Reply):
 
 
 class GetRecommendation(
-    AgentQuestion, topic=DECISION_REQUESTS, reply=RecommendationAnswer, reads_only=True
+    AgentRequest, topic=DECISION_REQUESTS, reply=RecommendationAnswer, reads_only=True
 ):
     """What would be decided now by the latest known state; nothing is kept, and nobody moves."""
 
@@ -269,7 +269,7 @@ class PricesRecorded(Reply):
     records_inserted: Count
 
 
-class ReportPricing(AgentQuestion, topic=DECISION_REQUESTS, reply=PricesRecorded):
+class ReportPricing(AgentRequest, topic=DECISION_REQUESTS, reply=PricesRecorded):
     """Keep prices for later decisions; one that is known of that moment is not kept again."""
 
     report: PriceReport

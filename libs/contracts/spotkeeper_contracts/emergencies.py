@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.agents import AgentRequest
 from spotkeeper_contracts.message import Message, Reply, Value
 from spotkeeper_contracts.topics import AGENT_COMMANDS, COMMANDS_REQUESTS
 from spotkeeper_contracts.values import Count, InstanceId, Timestamp
@@ -40,7 +40,7 @@ class RebalanceAnswer(Reply):
     replica_id: UUID | None
 
 
-class RecommendRebalance(AgentQuestion, topic=COMMANDS_REQUESTS, reply=RebalanceAnswer):
+class RecommendRebalance(AgentRequest, topic=COMMANDS_REQUESTS, reply=RebalanceAnswer):
     """AWS recommends to leave an instance before it may be interrupted."""
 
     instance_id: InstanceId | None = None
@@ -55,7 +55,7 @@ class TerminationAnswer(Reply):
     command_id: UUID | None
 
 
-class AnnounceTermination(AgentQuestion, topic=COMMANDS_REQUESTS, reply=TerminationAnswer):
+class AnnounceTermination(AgentRequest, topic=COMMANDS_REQUESTS, reply=TerminationAnswer):
     """AWS announces that it will terminate an instance within two minutes."""
 
     instance_id: InstanceId
@@ -82,7 +82,7 @@ class EmergencyStatus(Reply):
 
 
 class GetEmergencyStatus(
-    AgentQuestion, topic=COMMANDS_REQUESTS, reply=EmergencyStatus, reads_only=True
+    AgentRequest, topic=COMMANDS_REQUESTS, reply=EmergencyStatus, reads_only=True
 ):
     """How an agent stands with emergencies."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.agents import AgentRequest
 from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.message import Done, Message, Reply, Request, Value
 from spotkeeper_contracts.topics import AGENT_COMMANDS, COMMANDS_REQUESTS, REGISTRY_REQUESTS
@@ -78,20 +78,20 @@ class ReplicaList(Reply):
     total: int
 
 
-class ListReplicas(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaList, reads_only=True):
+class ListReplicas(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaList, reads_only=True):
     """All replicas of an agent, those that ended too; or only the one with this id."""
 
     replica_id: UUID | None = None
 
 
-class CreateReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class CreateReplica(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """Prepare a replica in a pool, or in the safest one if none is named."""
 
     pool_id: PoolId | None = None
     instance_id: InstanceId | None = None
 
 
-class ChangeReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class ChangeReplica(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """Tell a replica's pool or its instance anew; what is left out stays."""
 
     replica_id: UUID
@@ -99,13 +99,13 @@ class ChangeReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer)
     instance_id: InstanceId | None = None
 
 
-class DeleteReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+class DeleteReplica(AgentRequest, topic=COMMANDS_REQUESTS, reply=Done):
     """Give a replica up; a real instance of it becomes a zombie."""
 
     replica_id: UUID
 
 
-class ReportReplicaStatus(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class ReportReplicaStatus(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """What an agent says of a replica; a ready one has its instance."""
 
     replica_id: UUID
@@ -114,14 +114,14 @@ class ReportReplicaStatus(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaA
     error: Text | None = None
 
 
-class ReportReplicaSync(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class ReportReplicaSync(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """How far a replica holds the primary's data."""
 
     replica_id: UUID
     sync_percentage: Percent
 
 
-class PromoteReplica(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class PromoteReplica(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """Make a replica's instance the agent's primary.
 
     Refused with 409 `NOT_LAUNCHED` without a real instance, `STALE_EPOCH` if `epoch` is given and
@@ -153,7 +153,7 @@ class PromoteInstance(Request, topic=REGISTRY_REQUESTS, reply=ReplicaAnswer):
     threatened_instance_id: InstanceId | None = None
 
 
-class RecordPromotion(AgentQuestion, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
+class RecordPromotion(AgentRequest, topic=COMMANDS_REQUESTS, reply=ReplicaAnswer):
     """Keep a promotion that the registry has made true; it comes from nobody else.
 
     Where an emergency waits for one that cannot be made true, `refused` says why.

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from spotkeeper_contracts.commands import AgentQuestion, CommandQueuedAnswer, Seconds, Trigger
+from spotkeeper_contracts.agents import AgentRequest
+from spotkeeper_contracts.commands import CommandQueuedAnswer, Seconds, Trigger
 from spotkeeper_contracts.instances import Instance
 from spotkeeper_contracts.message import Done, Message, Reply, Request, Value
 from spotkeeper_contracts.topics import AGENT_COMMANDS, COMMANDS_REQUESTS, REGISTRY_REQUESTS
@@ -73,7 +74,7 @@ class ReportSwitch(Request, topic=REGISTRY_REQUESTS, reply=Done):
     report: SwitchReport
 
 
-class RecordSwitch(AgentQuestion, topic=COMMANDS_REQUESTS, reply=Done):
+class RecordSwitch(AgentRequest, topic=COMMANDS_REQUESTS, reply=Done):
     """Keep a switch that the registry has made true; it comes from nobody else."""
 
     switch_id: UUID

@@ -8,8 +8,7 @@ from chassis.transaction import Tx
 from commands.store import contexts, switches
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import AgentState
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.agents import AgentRequest, AgentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def _has_moved(former: Row, state: AgentState) -> bool:
     return is_there and bool(former["state"]["instance_id"] != state.instance_id)
 
 
-async def agent_to_change(request: AgentQuestion, tx: Tx) -> Held:
+async def agent_to_change(request: AgentRequest, tx: Tx) -> Held:
     """The agent that a request is about; raises `Refused` with 410 if it was deleted."""
     agent = await agent_as_told(request.agent, tx)
     if agent.state.deleted:

@@ -24,7 +24,7 @@ _ADVANCE = Query(
         set_={name: _told.excluded[name] for name in ("revision", "state", "moved_at")},
         where=agent_contexts.c.revision < _told.excluded.revision,
     ).returning(*agent_contexts.c),
-    writes=False,
+    kept_if_refused=True,
 )
 _SETTLE = Query(
     update(agent_contexts)

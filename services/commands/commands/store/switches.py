@@ -13,7 +13,7 @@ from commands.store.rows import AGENT, PARTITIONS, Row, of_agent
 from commands.tables import agent_contexts, switches, zombies
 
 _ADD = Query(insert(switches).values(given_all(switches, but=["settled_savings"])))
-# What is learned of an agent stays true although the request that told it is refused: `writes`.
+# What is learned of an agent stays true although the request that told it is refused.
 _END_STAYS = Query(
     update(switches)
     .where(
@@ -24,13 +24,13 @@ _END_STAYS = Query(
         ),
     )
     .values(ended_at=func.greatest(switches.c.completed_at, AT)),
-    writes=False,
+    kept_if_refused=True,
 )
 _LOSE_AGENT = Query(
     update(switches)
     .where(switches.c.agent_id == AGENT, switches.c.agent_deleted_at.is_(None))
     .values(agent_deleted_at=func.greatest(switches.c.completed_at, AT)),
-    writes=False,
+    kept_if_refused=True,
 )
 # Of two moments, or of the one that is known, the earlier.
 _old_gone_at = func.least(zombies.c.terminated_at, switches.c.agent_deleted_at)
@@ -66,7 +66,7 @@ _METER_ALL = Query(
     update(switches)
     .where(switches.c.agent_id == AGENT, switches.c.meter_at.is_not(None))
     .values(meter_at=AT),
-    writes=False,
+    kept_if_refused=True,
 )
 _PAGE = Query(
     _switch.where(

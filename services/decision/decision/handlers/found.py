@@ -11,8 +11,7 @@ from decision.places import Place, place_of
 from decision.store import contexts, evidence, pools
 from decision.store.rows import Row
 from spotkeeper_contracts import Refused
-from spotkeeper_contracts.agents import AgentState
-from spotkeeper_contracts.commands import AgentQuestion
+from spotkeeper_contracts.agents import AgentRequest, AgentState
 from spotkeeper_contracts.values import AgentStatus, PurchaseMode
 
 NOTICE_HOLDS = timedelta(minutes=10)
@@ -126,13 +125,13 @@ async def agent_as_told(state: AgentState, tx: Tx) -> Known:
     return known
 
 
-async def agent_to_change(request: AgentQuestion, tx: Tx) -> Known:
+async def agent_to_change(request: AgentRequest, tx: Tx) -> Known:
     """The agent that a request is about, locked; raises `Refused` with 410 if it was deleted."""
     agent = await agent_as_told(request.agent, tx)
     return _existing(agent)
 
 
-async def agent_to_read(request: AgentQuestion, tx: Tx) -> Known:
+async def agent_to_read(request: AgentRequest, tx: Tx) -> Known:
     """The agent that a question is about; nothing is kept. Raises `Refused` as above."""
     row = await contexts.context(tx.db, request.agent_id, request.client_id)
     state = request.agent

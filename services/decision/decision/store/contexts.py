@@ -26,7 +26,7 @@ _ADVANCE = Query(
         set_={"revision": _told.excluded.revision, "state": _told.excluded.state},
         where=agent_contexts.c.revision < _told.excluded.revision,
     ).returning(*agent_contexts.c),
-    writes=False,
+    kept_if_refused=True,
 )
 _of_agent = update(agent_contexts).where(agent_contexts.c.agent_id == AGENT)
 _CHANGE: dict[tuple[str, ...], Query] = {

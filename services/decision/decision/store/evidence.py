@@ -114,7 +114,7 @@ _END_STAY = Query(
     update(pool_stays)
     .where(pool_stays.c.agent_id == AGENT, pool_stays.c.ended_at.is_(None))
     .values(ended_at=func.greatest(pool_stays.c.started_at, AT)),
-    writes=False,  # Like the agent's state itself, it is learned and not decided.
+    kept_if_refused=True,  # Like the agent's state itself, it is learned and not decided.
 )
 _BEGIN_STAY = Query(
     insert(pool_stays).values(
@@ -123,7 +123,7 @@ _BEGIN_STAY = Query(
             *("id", "client_id", "agent_id", "instance_id", "pool_group", "pool_id", "started_at"),
         )
     ),
-    writes=False,
+    kept_if_refused=True,
 )
 _STAY_OF = Query(
     select(pool_stays)
