@@ -109,7 +109,7 @@ async def test_a_message_that_is_handled_again_for_anothers_bug_is_counted_once(
     async with bus.service(operations_port=str(port)):
         await eventually(lambda: is_counted(bus, key, 2), within_seconds=30)
         assert await total(port, "spotkeeper_batches_split") >= 1
-        assert await total(port, "spotkeeper_told") == 2
+        assert await total(port, "spotkeeper_records_sent", topic="told") == 2
         assert await total(port, "spotkeeper_messages_handled", outcome="done") == 2
         assert await total(port, "spotkeeper_messages_handled", outcome="dead") == 1
 
