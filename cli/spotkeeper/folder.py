@@ -45,7 +45,7 @@ class DataFolder:
         """Hold the directory for this process alone; raises `StackError` if another does.
 
         The kernel frees the lock when its holder dies, so that none is ever stale. Its file tells
-        that the directory is Spotkeeper's: without it, one that holds other things is refused.
+        that what has the names of `contents` is Spotkeeper's: without it, that is refused.
         """
         try:
             self._path.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,7 @@ class DataFolder:
 
     def _refuse_what_is_not_ours(self) -> None:
         # A simulated fleet that runs by itself makes its control folder before there is a stack.
-        if any(entry != self.control for entry in self._path.iterdir()):
-            text = f"{self._path} holds other things than Spotkeeper's"
-            raise StackError(f"{text}; name a new or an empty directory as --data-dir.")
+        for entry in self.contents:
+            if entry != self.control and entry.exists():
+                text = f"{entry} is not Spotkeeper's"
+                raise StackError(f"{text}; name another directory as --data-dir.")
