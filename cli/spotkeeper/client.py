@@ -16,12 +16,17 @@ WITHIN_SECONDS = 15.0
 _TOKEN = re.compile(r"[\x21-\x7E]+")
 
 
+def is_token(text: str) -> bool:
+    """Whether a header can name it: visible ASCII characters, and no space."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 @asynccontextmanager
 async def connected(gateway: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """HTTP in a token's name; whatever goes wrong with it is a `StackError`."""
     if not _is_address(gateway):
         raise StackError(f"'{gateway}' is no address of a gateway, such as http://127.0.0.1:5000.")
-    if not _TOKEN.fullmatch(token):
+    if not is_token(token):
         raise StackError("A token consists of visible ASCII characters.")
     headers = {"Authorization": f"Bearer {token}"}
     try:

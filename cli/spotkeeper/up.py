@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from chassis import clock
+from spotkeeper.client import is_token
 from spotkeeper.embedded.child import claim, free_port
 from spotkeeper.embedded.errors import StackError
 from spotkeeper.embedded.forks import ForkServer
@@ -141,8 +142,8 @@ async def _run(options: Options, screen: Screen) -> None:
 
 def _refuse_wrong_tokens() -> None:
     for variable in ("SPOTKEEPER_ADMIN_TOKEN", "SPOTKEEPER_DEMO_TOKEN"):
-        token = os.environ.get(variable, "")
-        if not (token.isascii() and token.isprintable()) or " " in token:
+        token = os.environ.get(variable)
+        if token and not is_token(token):
             raise StackError(f"{variable} should consist of visible ASCII characters.")
 
 

@@ -64,15 +64,32 @@ async def test_once_settled_a_switch_is_told_of_at_last(agent: OneAgent) -> None
     assert first.switch_id not in {told.switch_id for told in await metered(agent)}
 
 
-async def test_what_is_settled_is_told_of_at_once(agent: OneAgent) -> None:
+async def test_what_is_settled_is_told_of_within_the_minute(agent: OneAgent) -> None:
     await move(agent)
     later(hours=3)
     assert len(await metered(agent)) == 1
     await agent.changes(instance_id=None)
+    later(hours=3, minutes=1)
     assert [told.is_settled for told in await metered(agent)] == [False]
     await agent.instance_ends("i-0")
+    later(hours=3, minutes=2)
     assert [told.is_settled for told in await metered(agent)] == [True]
     assert await metered(agent) == []
+
+
+async def test_a_price_of_the_stay_that_is_on_its_way_as_that_ends_still_counts(
+    agent: OneAgent,
+) -> None:
+    await move(agent)
+    await agent.instance_ends("i-0")
+    at = clock.now() + timedelta(minutes=30)
+    later(hours=1)
+    await agent.changes(instance_id=None)
+    assert await metered(agent) == []
+    await agent.pool(B, 0.06, as_of=at)
+    later(hours=1, minutes=1)
+    [told] = await metered(agent)
+    assert told.realised_savings == pytest.approx(0.06 - 0.5 * 0.02, abs=1e-3)
 
 
 async def test_what_is_settled_stays_whatever_is_heard_later(agent: OneAgent) -> None:
@@ -81,6 +98,7 @@ async def test_what_is_settled_stays_whatever_is_heard_later(agent: OneAgent) ->
     at = clock.now() + timedelta(minutes=30)
     later(hours=1)
     await agent.changes(instance_id=None)
+    later(hours=1, minutes=1)
     [told] = await metered(agent)
     await agent.pool(B, 5.0, as_of=at)
     [switch] = await listed(agent)

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.transaction import Tx
+from commands.rules.savings import SETTLE_AFTER
 from commands.store import contexts, switches
 from commands.store.rows import Row
 from spotkeeper_contracts import Refused
@@ -69,7 +70,7 @@ async def _leave(former: Row, state: AgentState, tx: Tx) -> datetime | None:
     if ends:
         await switches.lose_agent(tx.db, state.agent_id, at=tx.told_at)
     if moves or ends:
-        await switches.meter_all(tx.db, state.agent_id, at=tx.now)
+        await switches.meter_all(tx.db, state.agent_id, at=tx.now + SETTLE_AFTER)
     return moved_at
 
 

@@ -4,6 +4,7 @@ from chassis.transaction import Tx
 from commands.handlers.found import known_agent
 from commands.handlers.settling import settle
 from commands.handlers.standbys import change_replica
+from commands.rules.savings import SETTLE_AFTER
 from commands.store import replicas, switches, zombies
 from spotkeeper_contracts.agents import AgentPromoted
 from spotkeeper_contracts.instances import InstanceBecameZombie, InstanceTerminated
@@ -28,7 +29,7 @@ async def instance_terminated(event: InstanceTerminated, tx: Tx) -> None:
     """An instance costs no money any more; a replica that lived on it has failed."""
     agent = await known_agent(event.agent_id, event.client_id, tx)
     await zombies.terminate(tx.db, event.agent_id, event.client_id, event.instance_id, at=event.at)
-    await switches.meter_all(tx.db, event.agent_id, at=tx.now)
+    await switches.meter_all(tx.db, event.agent_id, at=tx.now + SETTLE_AFTER)
     if agent is None:
         return
     lost = [

@@ -15,6 +15,8 @@ DOWNTIME_FACTOR = 6
 """An hour in which nothing runs costs as much as so many hours on demand."""
 
 METER_SOONEST, METER_LATEST = timedelta(seconds=30), timedelta(hours=1)
+SETTLE_AFTER = timedelta(minutes=1)
+"""So long prices of a stay are waited for when it has ended: they come by way of ratings."""
 
 Rate = Sequence[tuple[datetime, float | None]]
 """The price of an hour from each moment on, in order; None where it is unknown."""
